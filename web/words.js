@@ -5,7 +5,7 @@ admin, user, buy, sell, long, short, close, stop, cancel all order, accepted, fi
 planned, open, opened, partially filled, cancelled, unknown, settled, active, paused, disabled, deleted, failing, success, pending, failed,
 closed, ended, delivered, dead, verified, unverified, yes, no, paper, demo, live, real, spot, futures, market, limit, stop limit,
 stop market, cross, isolated, group, batch, cancel, legacy, personal, manual, variant, action, symbol, size, price, leverage, exchange,
-currency, account, amount, unit, percent, orders, quote, base, venue, version, strategy id, idempotency key
+currency, account, amount, unit, percent, orders, quote, base, venue, version, share, distance, activation, strategy id, idempotency key
 `;
 
 const LABELS = {
@@ -18,6 +18,9 @@ const LABELS = {
   "post only": "maker only",
   "take profit": "take-profit",
   "stop loss": "stop-loss",
+  "take profits": "take-profits",
+  "break even after": "stop to the entry after",
+  "trailing stop": "trailing stop",
   "risk percent": "risk, percent",
   "risk unreadable": "risk not readable",
   "position side": "position side",

@@ -9,7 +9,7 @@ from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
 from chalicelib.exchanges.wire import text
-from chalicelib.trading import OrderType
+from chalicelib.trading import ExitLevel, OrderType
 
 _AT_MARKET = (OrderType.MARKET, OrderType.STOP_MARKET)
 
@@ -30,6 +30,29 @@ def round_trigger(instrument: Instrument, stop_price: Decimal, *, trigger_above:
     A stop never triggers early.
     """
     return _to_multiple(stop_price, instrument.price_tick, ROUND_CEILING if trigger_above else ROUND_FLOOR)
+
+
+def round_stop(instrument: Instrument, stop_price: Decimal, *, trigger_above: bool) -> Decimal:
+    """Returns the nearest price on the tick at which a stop-loss loses no more than at `stop_price`."""
+    return _to_multiple(stop_price, instrument.price_tick, ROUND_FLOOR if trigger_above else ROUND_CEILING)
+
+
+def stop_loss_price(
+    instrument: Instrument, level: ExitLevel, entry: Decimal | None, *, trigger_above: bool
+) -> Decimal:
+    """Returns the price of a stop-loss on the tick, at least a tick away from the entry.
+
+    Args:
+        entry: The price that the level is measured from. None if unknown, which only a price permits.
+    """
+    price = round_stop(
+        instrument, level.price_at(entry or Decimal(0), above=trigger_above), trigger_above=trigger_above
+    )
+    if level.price is None and entry is not None:
+        away = entry + instrument.price_tick * (1 if trigger_above else -1)
+        nearest = round_trigger(instrument, away, trigger_above=trigger_above)
+        price = max(price, nearest) if trigger_above else min(price, nearest)
+    return max(price, instrument.price_tick)
 
 
 def check(order: OrderRequest, reference_price: Decimal | None = None) -> None:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from chalicelib.errors import Retryable
-from chalicelib.trading import MarketType, OrderType, PositionSide
+from chalicelib.trading import ExitPlan, MarketType, OrderType, PositionSide
 
 
 class Side(StrEnum):
@@ -72,6 +72,28 @@ class Instrument:
 
 
 @dataclass(frozen=True, slots=True)
+class StopMoves:
+    """How a simulated account moves a stop-loss. Prices are quote per base.
+
+    Attributes:
+        entry_price: The average fill price of the entry: where break-even is.
+        trailing_percent, trailing_distance: Distance from the best price. None for both does not trail.
+        activation: The price from which the stop trails. None trails at once.
+        is_active: Whether the activation has been reached.
+        break_even_price: The price that moves the stop to the entry. None for none.
+        take_profits_left: Number of take-profits that must still fill to move it there. None for none.
+    """
+
+    entry_price: Decimal
+    trailing_percent: Decimal | None = None
+    trailing_distance: Decimal | None = None
+    activation: Decimal | None = None
+    is_active: bool = False
+    break_even_price: Decimal | None = None
+    take_profits_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OrderRequest:
     """An order to place.
 
@@ -86,11 +108,11 @@ class OrderRequest:
         margin_mode: `cross` or `isolated`, futures only. None keeps the exchange's setting.
         hedged: Whether the account keeps long and short positions apart.
         time_in_force: `GTC`, `IOC`, `FOK`. None uses the exchange's default.
-        take_profit: Price of the take-profit, quote per base. A separate order, placed after a fill and not
-            sent with this one.
-        stop_loss: Price of the stop-loss, as `take_profit`.
+        exits: Protective orders of their own, placed after a fill and not sent with this one.
         oco_group: Name of orders of which one cancels the others. A paper book applies the group itself. At
             exchanges the reconciliation does.
+        exit_group: Names the exits of one fill of an entry, all shares together. None for other orders.
+        moves: How a paper book moves this stop-loss. None leaves it where it is.
         oco_sibling: The other order of the OCO group, to be placed in the same call. For exchanges that would
             refuse it alone.
     """
@@ -109,9 +131,10 @@ class OrderRequest:
     leverage: int | None = None
     margin_mode: str | None = None
     hedged: bool = False
-    take_profit: Decimal | None = None
-    stop_loss: Decimal | None = None
+    exits: ExitPlan | None = None
     oco_group: str | None = None
+    exit_group: str | None = None
+    moves: StopMoves | None = None
     oco_sibling: "OrderRequest | None" = None
 
 

@@ -39,6 +39,11 @@ class ExecutionClient(Protocol):
         """
         ...
 
+    @property
+    def manages_exits(self) -> bool:
+        """Whether stops move by themselves and exits have no limit of number: on simulated accounts."""
+        ...
+
     def sellable(self, instrument: Instrument, held: Decimal) -> Decimal:
         """Returns the quantity of an order that sells a whole holding, base units.
 

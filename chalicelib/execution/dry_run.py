@@ -50,6 +50,9 @@ class PaperDryRun(PaperExecution):
     def flush(self) -> None:
         """Writes nothing."""
 
+    def write_ended_exits(self) -> None:
+        """Writes nothing."""
+
 
 class DryRunExecution(LiveExecution):
     """An exchange account as of its last snapshot.

@@ -125,6 +125,11 @@ class LiveExecution:
         """True: an exchange locks the holdings that a conditional order will sell."""
         return True
 
+    @property
+    def manages_exits(self) -> bool:
+        """False: an exchange keeps a limited number of exits, and their prices stay."""
+        return False
+
     def sellable(self, instrument: Instrument, held: Decimal) -> Decimal:
         """Returns the largest multiple of the quantity step, base units."""
         return filters.round_quantity(instrument, held)

@@ -3,7 +3,7 @@
 All changes happen in memory. `writes` returns them for one transaction.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -31,6 +31,7 @@ from chalicelib.portfolio import equity
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
 
 _AT_ONCE = 20  # orders in one transaction: each takes three writes
+_PER_PRICE = 10  # the same while a price fills orders: the next entry may bring thirteen exits
 
 
 class PaperExecution:
@@ -62,6 +63,7 @@ class PaperExecution:
         self._instruments: dict[str, Instrument] = {}
         self._signals: dict[str, str] = {}
         self._failure_events: list[aws.Write] = []
+        self._silent: set[str] = set()  # ids of `changed` orders whose stop only moved
         self._written = 0  # number of `placed` orders already written
 
     @property
@@ -82,6 +84,11 @@ class PaperExecution:
     def exits_hold(self) -> bool:
         """False: on a simulated account exits lock no holdings. They shrink when holdings are sold."""
         return False
+
+    @property
+    def manages_exits(self) -> bool:
+        """True: the book moves stops by each price that it sees."""
+        return True
 
     def sellable(self, instrument: Instrument, held: Decimal) -> Decimal:  # noqa: ARG002
         """Returns the whole holding: the step is assumed from the current price and must leave no rest."""
@@ -186,6 +193,51 @@ class PaperExecution:
             if name in self.book.waiting:
                 reference = noted.model_dump(mode="json")
                 self.book.waiting[name] = replace(self.book.waiting[name], reference=reference)
+        if self._pending > _AT_ONCE:
+            self.write_ended_exits()
+
+    @property
+    def _pending(self) -> int:
+        """Number of orders that the next transaction writes."""
+        return len(self.changed) + len(self.placed) - self._written
+
+    def _note_moved(self) -> None:
+        """Records the new prices of stop-losses that moved. A move is no event."""
+        moved, self.book.moved = self.book.moved, set()
+        for name in sorted(moved & self.book.waiting.keys()):
+            waiting = self.book.waiting[name]
+            order = Order.model_validate(waiting.reference)
+            if order.stop_price == waiting.order.stop_price:
+                continue
+            unwritten = {each.order_id for each in (*self.placed[self._written :], *self.changed)}
+            noted = self._note(
+                order.model_copy(update={"stop_price": waiting.order.stop_price}), waiting.state
+            )
+            if order.order_id not in unwritten:
+                self._silent.add(order.order_id)
+            self.book.waiting[name] = replace(waiting, reference=noted.model_dump(mode="json"))
+
+    def write_ended_exits(self) -> None:
+        """Writes the end of exits ahead of the fill that ended them: one transaction may not hold them all.
+
+        If the fill is never written, its message is delivered again and finds the position without them.
+
+        Raises:
+            Retryable: The book was modified concurrently.
+        """
+        ended = [order for order in self.changed if order.exit_of and order.status is OrderStatus.CANCELLED]
+        for start in range(0, len(ended), _AT_ONCE):
+            some = ended[start : start + _AT_ONCE]
+            names = {f"order#{order.client_order_id}" for order in some}
+            self._transact(
+                [
+                    *map(store.order_change_write, some),
+                    *(outbox.event_write(events.order_event(order)) for order in some),
+                    *paper_store.order_writes(self.book, names),
+                ]
+            )
+            self.book.changed -= names
+        self.changed = [order for order in self.changed if order not in ended]
 
     def protect(self, entry: Order) -> None:
         """Places the exits of an entry's filled part.
@@ -244,33 +296,57 @@ class PaperExecution:
         the price alone, because they may be younger than an extreme.
         """
         name, market = update.symbol, update.market_type
+        self.book.price_time = update.at
         if update.since is not None:
-            seeing = self.book.waiting_orders(name, market, update.since)
-            levels = [each.order.stop_price for each in seeing if each.order.stop_price is not None]
-            position = None if market is MarketType.SPOT else self.book.positions.get(name)
-            long = position is None or position.quantity >= 0
-            worse, better = price_path.extremes(update.price, update.high, update.low, levels, long=long)
-            for price in (*worse, *([update.price, *better] if better else [])):
-                self._show_price(name, price, market, update.since)
+            self._show_extremes(update, update.since)
         # A ticker's price is older than an order that was placed after it was fetched.
         self._show_price(name, update.price, market, None if market is None else update.at)
         self.liquidate()
 
+    def _show_extremes(self, update: PriceUpdate, since: datetime) -> None:
+        """Lets the orders that waited at the last look see the way of the price since then.
+
+        A redelivered update finds the stops that it moved itself, and these do not see the way once more.
+        """
+        name, market = update.symbol, update.market_type
+        seeing = [each.order.client_order_id for each in self.book.waiting_orders(name, market, since)]
+        position = None if market is MarketType.SPOT else self.book.positions.get(name)
+        long = position is None or position.quantity >= 0
+        levels = self._stop_prices(seeing)
+        worse, better = price_path.extremes(update.price, update.high, update.low, levels, long=long)
+        for price in (*worse, *([update.price, *better] if better else [])):
+            self._show_price(name, price, only=seeing)
+        if better:  # on the way there, stops may have moved in between
+            for price in price_path.way_back(better[-1], update.price, self._stop_prices(seeing)):
+                self._show_price(name, price, only=seeing)
+
+    def _stop_prices(self, names: Iterable[str]) -> list[Decimal]:
+        orders = [self.book.waiting[name].order for name in names if name in self.book.waiting]
+        return [order.stop_price for order in orders if order.stop_price is not None]
+
     def on_price(self, symbol: str, price: Decimal) -> None:
         """Applies a new price to the waiting orders of a symbol, and liquidates positions if necessary."""
-        self._show_price(symbol, price, None, None)
+        self.book.price_time = self._now
+        self._show_price(symbol, price)
         self.liquidate()
 
     def _show_price(
-        self, symbol: str, price: Decimal, market_type: MarketType | None, placed_before: datetime | None
+        self,
+        symbol: str,
+        price: Decimal,
+        market_type: MarketType | None = None,
+        placed_before: datetime | None = None,
+        only: Collection[str] | None = None,
     ) -> None:
-        for waiting, state in self.book.on_price(symbol, price, market_type, placed_before):
+        for waiting, state in self.book.on_price(symbol, price, market_type, placed_before, only):
+            self._note_moved()
             self._instruments[waiting.order.client_order_id] = waiting.order.instrument
             filled = self._note(Order.model_validate(waiting.reference), state)
             self._note_ended()
             self.protect(filled)
-            if len(self.changed) + len(self.placed) - self._written >= _AT_ONCE:
+            if self._pending >= _PER_PRICE:
                 self.flush()
+        self._note_moved()
 
     def liquidate(self) -> None:
         """Closes positions whose margin no longer suffices.
@@ -319,12 +395,13 @@ class PaperExecution:
         new = self.placed[self._written :]
         if not (new or self.changed or self.book.changed):
             return []
+        published = [order for order in self.changed if order.order_id not in self._silent]
         order_writes = [store.order_write(order) for order in new] + [
             store.order_change_write(order) for order in self.changed
         ]
         event_writes = [
             outbox.event_write(event)
-            for event in (*map(events.order_event, (*self.changed, *new)), *self._positions())
+            for event in (*map(events.order_event, (*published, *new)), *self._positions())
         ]
         instruction = self._instruction
         due = {
@@ -373,18 +450,23 @@ class PaperExecution:
         Raises:
             Retryable: The book was modified concurrently. Nothing was written.
         """
-        try:
-            aws.transact(self.writes())
-        except aws.WriteRefused as refused:
-            raise Retryable("account records modified concurrently") from refused
-        self.changed, self._failure_events = [], []
+        self._transact(self.writes())
+        self.changed, self._failure_events, self._silent = [], [], set()
         self._written = len(self.placed)
         self.book.changed = set()
+
+    def _transact(self, writes: list[aws.Write]) -> None:
+        """Writes changes that count as one version of the book. Raises Retryable as `flush` does."""
+        try:
+            aws.transact(writes)
+        except aws.WriteRefused as refused:
+            raise Retryable("account records modified concurrently") from refused
         self.book.version += 1
 
     def _note(self, order: Order, state: OrderState) -> Order:
         number = self.book.orders if order.number == 0 else order.number
         self._groups[order.client_order_id] = order.group_name
+        self._silent.discard(order.order_id)
         noted = self._as_reported(order, state).model_copy(update={"number": number})
         unwritten = [*self.placed[self._written :], *self.changed]
         if before := next((each for each in unwritten if each.order_id == order.order_id), None):
@@ -424,11 +506,10 @@ class PaperExecution:
                 "fee_currency",
                 "realized_profit",
                 "percent",
-                "take_profit",
-                "stop_loss",
                 "expires_at",
                 "exit_after_s",
                 "opened_at",
+                "exits",
             )
         )
         fresh = {"filled": Decimal(0), "protected": Decimal(0), "exit_round": 0}
@@ -459,8 +540,7 @@ class PaperExecution:
             price=order.price
             or (self._prices.get(order.instrument.name) if order.order_type is OrderType.MARKET else None),
             stop_price=order.stop_price,
-            take_profit=order.take_profit,
-            stop_loss=order.stop_loss,
+            exits=order.exits,
             margin_mode=order.margin_mode,
             hedged=order.hedged,
             percent=percent,

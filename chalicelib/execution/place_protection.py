@@ -13,11 +13,14 @@ from chalicelib.orders import in_flight
 from chalicelib.orders.models import CLOSE_INCOMPLETE, Order
 from chalicelib.telemetry import log
 
+_NOTHING_LEFT = "exchange_nothing_to_reduce"
+
 
 def place_protection(entry: Order, session: ExchangeSession, submitter: OrderSubmitter) -> None:
-    """Places the exits of an order's filled part: the stop-loss first, then the take-profit.
+    """Places the exits of an order's filled part: the stop-losses first, then the take-profits.
 
-    Emits `order.protection_failed` for a refused exit and for an exit of unknown outcome.
+    A refused stop-loss keeps its share's take-profit away and no other share's exits. Emits
+    `order.protection_failed` for a refused exit and for an exit of unknown outcome.
 
     Raises:
         Retryable: The outcome is not certain yet. The order is reconciled until it is protected.
@@ -30,27 +33,71 @@ def place_protection(entry: Order, session: ExchangeSession, submitter: OrderSub
     submitter.existing_orders.count = existing_orders.count
     placed: list[str] = []
     try:
-        for group in _groups(wanted, pairs=session.native_oco):
-            if len(group) > 1:
-                submitter.place_oco(*group)
-            else:
-                submitter.place(*group[0])
-            placed += [leg for leg, _ in group]
-    except Refused as refusal:
-        log.warning("exit placement failed", extra={"order_id": entry.order_id, "code": refusal.code})
-        gone = refusal.code == "exchange_nothing_to_reduce"
-        doubtful = _first_uncertain_leg(wanted, submitter)
-        again = not (placed or gone) and entry.exit_round + 1 < protective_orders.ROUNDS
-        changed = in_flight.mark_protected(
-            entry, failed=refusal, missing=_first_missing(wanted, placed), again=again
-        )
-        if doubtful is not None:
-            in_flight.warn_unprotected(changed, _unknown_outcome(entry), _kind(doubtful))
+        refusal = _place_all(_groups(wanted, pairs=session.native_oco), submitter, placed)
     except Retryable:
         in_flight.warn_unprotected(entry, _unknown_outcome(entry), _first_missing(wanted, placed))
         raise
-    else:
+    if refusal is None:
         _record(entry, wanted, submitter)
+    else:
+        _record_refusal(entry, wanted, placed, refusal, submitter)
+
+
+def _place_all(
+    groups: Sequence[Sequence[tuple[str, OrderRequest]]], submitter: OrderSubmitter, placed: list[str]
+) -> Refused | None:
+    """Places exits group by group. Returns the first refusal.
+
+    Args:
+        placed: Receives the legs of the orders that the exchange has taken.
+    """
+    first: Refused | None = None
+    refused_groups: set[str | None] = set()
+    for group in groups:
+        oco_group = group[0][1].oco_group
+        if oco_group in refused_groups:
+            continue
+        try:
+            if len(group) > 1:
+                submitter.place_oco(group[0], group[1])
+            else:
+                submitter.place(*group[0])
+        except Refused as refusal:
+            log.warning("exit placement failed", extra={"leg": group[0][0], "code": refusal.code})
+            first = first or refusal
+            refused_groups.add(oco_group)
+            if refusal.code == _NOTHING_LEFT:
+                break
+        else:
+            placed += [leg for leg, _ in group]
+    return first
+
+
+def _record_refusal(
+    entry: Order,
+    wanted: Mapping[str, OrderRequest],
+    placed: Sequence[str],
+    refusal: Refused,
+    submitter: OrderSubmitter,
+) -> None:
+    """Records that an exit was refused. What has no stop-loss is tried again in a minute."""
+    gone = refusal.code == _NOTHING_LEFT
+    retried = not gone and entry.exit_round + 1 < protective_orders.ROUNDS
+    missing = _first_missing(wanted, placed)
+    bare = sum(
+        (each.quantity for leg, each in wanted.items() if leg not in placed and _kind(leg) == "stop_loss"),
+        Decimal(0),
+    )
+    doubtful = _first_uncertain_leg(wanted, submitter)
+    changed = in_flight.mark_protected(
+        entry,
+        failed=refusal,
+        missing=missing,
+        again=retried and not placed,
+        left=bare if retried and placed else Decimal(0),
+    )
+    if doubtful is not None:
+        in_flight.warn_unprotected(changed, _unknown_outcome(entry), _kind(doubtful))
 
 
 def _record(entry: Order, wanted: Mapping[str, OrderRequest], submitter: OrderSubmitter) -> None:
@@ -70,7 +117,7 @@ def _record(entry: Order, wanted: Mapping[str, OrderRequest], submitter: OrderSu
             entry, failed=_unknown_outcome(entry), missing=_kind(doubtful), left=left, looked_up=True
         )
     elif left and entry.exit_round + 1 >= protective_orders.ROUNDS:
-        missing = "take_profit" if entry.stop_loss is None else "stop_loss"
+        missing = "stop_loss" if entry.exits is not None and entry.exits.stops else "take_profit"
         values = {"symbol": entry.symbol, "closed": text(entry.unprotected - left), "left": text(left)}
         in_flight.mark_protected(entry, failed=NotDoable(CLOSE_INCOMPLETE, **values), missing=missing)
     else:
@@ -106,8 +153,11 @@ def _is_short_fill(order: Order) -> bool:
 
 
 def _groups(wanted: Mapping[str, OrderRequest], *, pairs: bool) -> list[list[tuple[str, OrderRequest]]]:
-    """Returns the orders of each call: one order, or with `pairs` the stop-loss and its take-profit."""
+    """Returns the orders of each call: one order, or with `pairs` the stop-loss and its take-profit.
+
+    Single orders are sorted: the stop-losses of all shares first.
+    """
     found: dict[str, list[tuple[str, OrderRequest]]] = {}
-    for leg, request in wanted.items():
+    for leg, request in sorted(wanted.items(), key=lambda each: not pairs and _kind(each[0]) != "stop_loss"):
         found.setdefault((request.oco_group if pairs else None) or leg, []).append((leg, request))
     return list(found.values())

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.client_ids import client_order_id
+from chalicelib.exchanges.conditional_orders import most_conditional_orders, permits_several_take_profits
 from chalicelib.exchanges.protocol import OrderRequest, Position, Side
 from chalicelib.exchanges.wire import text
 from chalicelib.execution import protective_orders, reference_price, sizing
@@ -21,7 +22,7 @@ from chalicelib.execution.client import ExecutionClient
 from chalicelib.execution.closing import Leave, Leaving, as_order, closing_order, leavings
 from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.models import Instruction, Order, RefusedLeg
-from chalicelib.trading import Action, Leg, MarketType, OrderType, PositionSide, Symbol
+from chalicelib.trading import Action, ExitPlan, Leg, MarketType, OrderType, PositionSide, Symbol
 
 _ZERO = Decimal(0)
 
@@ -286,11 +287,8 @@ class _Run:
             if not self.outcome.orders:
                 raise NotDoable("no_position", symbol=self.instrument.name)
             return
-        with_exits = self.instruction.take_profit is not None or self.instruction.stop_loss is not None
-        if with_exits and len(self._legs()) > protective_orders.MOST_ENTRIES:
-            raise NotDoable(
-                "too_many_with_exits", count=len(self._legs()), limit=protective_orders.MOST_ENTRIES
-            )
+        if self.instruction.exits is not None:
+            self._check_exits(self.instruction.exits)
         free = (
             None
             if self._has_fixed_size() and self.instruction.risk_percent is None
@@ -300,6 +298,28 @@ class _Run:
             name = str(index)
             if self._attempt(name, partial(self._open, name, side, leg, free)):
                 self.risk_check.opened()
+
+    def _check_exits(self, plan: ExitPlan) -> None:
+        """Checks that the account can hold these exits.
+
+        Raises:
+            NotDoable: `too_many_with_exits`, `exit_not_managed`, `too_many_exits`.
+        """
+        instruction, most = self.instruction, protective_orders.most_entries(plan)
+        if len(self._legs()) > most:
+            raise NotDoable("too_many_with_exits", count=len(self._legs()), limit=most)
+        if self.client.manages_exits:
+            return
+        exchange, several = instruction.exchange, len(plan.take_profits) > 1
+        if plan.moves:
+            field = "trailing_stop" if plan.trailing_stop else "break_even_after"
+            raise NotDoable("exit_not_managed", field=field, exchange=exchange)
+        if several and not permits_several_take_profits(exchange):
+            raise NotDoable("exit_not_managed", field="take_profits", exchange=exchange)
+        limit = most_conditional_orders(exchange, self.instrument.market_type)
+        count = plan.orders * len(self._legs())
+        if several and limit is not None and count > limit:
+            raise NotDoable("too_many_exits", symbol=self.instrument.name, limit=limit, count=count)
 
     def _open(self, name: str, side: Side, leg: Leg, free: Decimal | None) -> Order:
         return self._place(name, self._opening(side, leg, free), leg.percent)
@@ -378,12 +398,12 @@ class _Run:
             )
         if instruction.risk_percent is not None and instruction.stop_loss is not None:
             assert free is not None
-            risked = sizing.size_of_risk(
-                self.instrument, free, instruction.risk_percent, price, instruction.stop_loss
-            )
+            stop = instruction.stop_loss.price_at(price, above=side is Side.SELL)
+            risked = sizing.size_of_risk(self.instrument, free, instruction.risk_percent, price, stop)
             quantity = min(quantity, risked)
         sizing.check_value(quantity, price)
         order = replace(order, quantity=filters.round_quantity(self.instrument, quantity))
+        protective_orders.check_shares(order, traded)
         self.risk_check.order(order, traded)
         return order
 

@@ -112,7 +112,7 @@ def protection_failed_event(order: Order, refusal: Refused, missing: str, *, aga
         "again": again,
         "code": refusal.code,
         "values": {name: str(value) for name, value in refusal.values.items()},
-        missing: getattr(order, missing),
+        missing: order.exit_price(missing),
     }
     return Event(
         event_id=event_id("order.protection_failed", order.order_id, str(order.version)),

@@ -208,7 +208,7 @@ def mark_protected(
         failed: Why an exit failed. None if none did.
         missing: `stop_loss` or `take_profit`.
         again: Whether the exits are tried again in a minute. If not, no further exit is placed.
-        left: Base units that exits at market left open. They are tried again in a minute.
+        left: Base units that still have no exits. They are tried again in a minute.
         looked_up: Whether the exit was sent and its outcome is looked up each minute.
     """
     done = {} if again else {"protected": order.received - left}
@@ -220,7 +220,9 @@ def mark_protected(
     event_writes = (
         [
             outbox.event_write(
-                events.protection_failed_event(changed, failed, missing, again=again or looked_up)
+                events.protection_failed_event(
+                    changed, failed, missing, again=again or looked_up or bool(left)
+                )
             )
         ]
         if failed
@@ -250,7 +252,7 @@ def exposing(exit_: Order) -> list[aws.Write]:
     entry = read_existing(exit_.signal_id, exit_.account_id, [exit_.exit_of or ""]).orders[
         exit_.exit_of or ""
     ]
-    if entry.stop_loss is not None and ".sl" not in exit_.leg and not exit_.filled:
+    if entry.exits is not None and entry.exits.stops and ".sl" not in exit_.leg and not exit_.filled:
         return []  # a take-profit that has traded cancels the stop-loss
     now = datetime.now(UTC)
     uncovered = max(entry.protected - (exit_.quantity - exit_.filled), Decimal(0))

@@ -13,13 +13,24 @@ from chalicelib.exchanges.protocol import OrderStatus, Side
 from chalicelib.exchanges.rate_limiter import Delay
 from chalicelib.exchanges.wire import rounded
 from chalicelib.orders.legs import whole
-from chalicelib.trading import Action, Leg, MarketType, OnExpiry, OrderType, PositionSide, Symbol
+from chalicelib.trading import (
+    Action,
+    ExitFields,
+    ExitLevel,
+    ExitPlan,
+    Leg,
+    MarketType,
+    OnExpiry,
+    OrderType,
+    PositionSide,
+    Symbol,
+)
 
 CLOSE_INCOMPLETE = "close_incomplete"
 """Code of a close that left part of the position open."""
 
 
-class Instruction(BaseModel):
+class Instruction(ExitFields):
     """One signal on one account: a message of an order queue.
 
     Holds everything needed to size and place the orders.
@@ -37,8 +48,8 @@ class Instruction(BaseModel):
         overtaken_by: Id of the signal that may have overtaken this exit. It has if it closed the account's
             opposite position.
         price: The sender's market price, or the limit price if `order_type` has one. Quote per base.
-        take_profit: Price of the take-profit, quote per base. An entry is never placed without it.
-        stop_loss: Price of the stop-loss, quote per base. An entry is never placed without it.
+        take_profit, stop_loss, take_profits, break_even_after, trailing_stop: The exits. An entry is never
+            placed without them.
         risk_percent: Largest loss at the stop-loss, percent of the free quote balance. Bounds the order's
             size.
         expires_in_s: Seconds after which a resting order ends. None for never.
@@ -82,8 +93,6 @@ class Instruction(BaseModel):
     legs: tuple[Leg, ...] = ()
     price: Decimal | None = None
     stop_price: Decimal | None = None
-    take_profit: Decimal | None = None
-    stop_loss: Decimal | None = None
     risk_percent: Decimal | None = None
     expires_in_s: int | None = None
     on_expiry: OnExpiry = OnExpiry.CANCEL
@@ -241,12 +250,11 @@ class Order(BaseModel):
         values: Values for the sentence of `code`.
         sent_at: When the order was last sent to the exchange, or recorded for sending.
         tries: Number of sends, without those that a rate limit turned away.
-        take_profit: Price of the take-profit, quote per base. None for none.
-        stop_loss: Price of the stop-loss, quote per base. None for none.
         expires_at: When a resting order ends, see `orders/deadlines.py`. None for never.
         on_expiry: What happens with the rest of an order that expires.
         exit_after_s: Seconds from the first fill to the close of what the order opened. None for never.
         opened_at: The first fill of an order with `exit_after_s`. None before.
+        exits: The protective orders that follow its fills. None for none.
         protected: Filled base units for which exits have been placed.
         margin_mode: `cross` or `isolated`. None if not applicable.
         hedged: Whether the account keeps long and short positions apart.
@@ -293,12 +301,11 @@ class Order(BaseModel):
     group_name: str | None = None
     code: str | None = None
     values: dict[str, Any] = {}
-    take_profit: Decimal | None = None
-    stop_loss: Decimal | None = None
     expires_at: datetime | None = None
     on_expiry: OnExpiry = OnExpiry.CANCEL
     exit_after_s: int | None = None
     opened_at: datetime | None = None
+    exits: ExitPlan | None = None
     protected: Decimal = Decimal(0)
     written_off_at: datetime | None = None
     exit_round: int = 0
@@ -342,10 +349,29 @@ class Order(BaseModel):
         return entry if dot else None
 
     @property
+    def is_stop_loss(self) -> bool:
+        """Whether this is a stop-loss that closes what an entry opened."""
+        return self.exit_of is not None and ".sl" in self.leg
+
+    @property
     def unprotected(self) -> Decimal:
         """Filled base units without take-profit or stop-loss."""
-        wanted = self.take_profit is not None or self.stop_loss is not None
-        return max(self.received - self.protected, Decimal(0)) if wanted else Decimal(0)
+        return max(self.received - self.protected, Decimal(0)) if self.exits is not None else Decimal(0)
+
+    def exit_price(self, missing: str) -> Decimal | None:
+        """Returns the price of the stop-loss, or of the first take-profit. None if there is none.
+
+        Args:
+            missing: `stop_loss` or `take_profit`.
+        """
+        plan, entry = self.exits or ExitPlan(), self.average_price or self.price or self.stop_price
+        above = (missing == "take_profit") is (self.side is Side.BUY)
+        found: ExitLevel | None
+        if missing == "take_profit":
+            found = next(iter(plan.take_profits), None)
+        else:
+            found = plan.stop_loss or (plan.trailing_stop.level if plan.trailing_stop else None)
+        return None if found is None or entry is None else rounded(found.price_at(entry, above=above))
 
 
 class RefusedLeg(BaseModel):

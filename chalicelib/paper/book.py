@@ -12,7 +12,7 @@ stop orders wait for a price. Funding is not simulated.
   more than their strategy still owns.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
@@ -69,6 +69,7 @@ class Book(Resting):
     last_fill: Fill | None = None
     realised: dict[str, Decimal] = field(default_factory=dict)
     permit: Permit | None = None
+    _siblings: list[tuple[Waiting, OrderState]] = field(default_factory=list)
 
     def place(
         self, order: OrderRequest, price: Decimal | None, reference: dict[str, Any], now: datetime
@@ -90,6 +91,7 @@ class Book(Resting):
             if order.post_only:
                 raise NotDoable("post_only_would_fill", symbol=order.instrument.name)
             state = self._execute(order, price, group_of(reference), taking=True)
+            self.count_take_profit(order)
         elif order.order_type is OrderType.LIMIT and is_immediate(order):
             self._reserve(order)
             state = self._cancel_unfilled(order)
@@ -104,37 +106,48 @@ class Book(Resting):
         price: Decimal,
         market_type: MarketType | None = None,
         placed_before: datetime | None = None,
+        only: Collection[str] | None = None,
     ) -> Iterator[tuple[Waiting, OrderState]]:
         """Applies a new market price to an instrument's waiting orders.
 
-        Yields changed orders, oldest first.
+        Yields changed orders, oldest first. Then moves the stop-losses that follow the price.
 
         Args:
             market_type: Only orders of this market see it. None lets both.
             placed_before: Only orders placed before this time see it. None lets all.
+            only: Only these client order ids see it, whatever market and time say. None lets all.
         """
         self.prices[instrument_name] = price
-        due = self.waiting_orders(instrument_name, market_type, placed_before)
+        if only is None:
+            due = self.waiting_orders(instrument_name, market_type, placed_before)
+        else:
+            due = [self.waiting[name] for name in only if name in self.waiting]
         for each in sorted(due, key=lambda order: order.age):
             waiting = self.waiting.get(each.order.client_order_id)
             if waiting is None:
                 continue  # the other order of its OCO group has traded, or the position is closed
-            others = self._in_oco_group(waiting.order)
             if state := self._state_at_price(waiting, price):
-                yield waiting, state
                 if state.filled:
-                    yield from [cancelled for other in others if (cancelled := self.cancel(other))]
+                    self.count_take_profit(waiting.order)
+                yield waiting, state
+                siblings, self._siblings = self._siblings, []
+                yield from siblings
+        self.move_stops(due, price)
 
     def waiting_orders(
         self, instrument_name: str, market_type: MarketType | None, placed_before: datetime | None
     ) -> list[Waiting]:
-        """The waiting orders of an instrument. None as market or time leaves no order out."""
+        """The waiting orders of an instrument. None as market or time leaves no order out.
+
+        A stop-loss that a later price has moved counts as placed after `placed_before`.
+        """
         return [
             each
             for each in self.waiting.values()
             if each.order.instrument.name == instrument_name
             and market_type in (None, each.order.instrument.market_type)
             and (placed_before is None or each.placed_at < placed_before)
+            and (placed_before is None or each.moved_at is None or each.moved_at <= placed_before)
         ]
 
     def _state_at_price(self, waiting: Waiting, price: Decimal) -> OrderState | None:
@@ -210,6 +223,7 @@ class Book(Resting):
         else:
             self._exchange(order, done, group)
         self.last_fill = done
+        self._end_siblings(order)
         self.end_exits(order.instrument)
         return replace(
             state_of(
@@ -220,6 +234,13 @@ class Book(Resting):
             fee=done.commission,
             fee_currency=order.instrument.quote,
         )
+
+    def _end_siblings(self, order: OrderRequest) -> None:
+        """Ends the other exit of an OCO group, before the rest of the exits share what is left."""
+        for name in self._in_oco_group(order):
+            if cancelled := self.cancel(name):
+                self.reasons[name] = NotDoable("position_left", symbol=order.instrument.name)
+                self._siblings.append(cancelled)
 
     def fill_price(self, order: OrderRequest, price: Decimal, *, taking: bool) -> Decimal:
         """Returns the price at which an order fills while the market is at `price`, quote per base."""

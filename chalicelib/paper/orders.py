@@ -22,6 +22,7 @@ class Waiting:
         triggered: Whether a stop-limit order's stop has been reached, so that it waits for its limit.
         reference: Caller's data, returned when the order changes.
         number: Number of the order on the account. Orders placed at the same time are processed by number.
+        moved_at: Time of the price that last moved this stop-loss. None if it never moved.
     """
 
     order: OrderRequest
@@ -30,6 +31,7 @@ class Waiting:
     reference: dict[str, Any]
     placed_at: datetime
     number: int = 0
+    moved_at: datetime | None = None
 
     @property
     def state(self) -> OrderState:

@@ -25,3 +25,9 @@ def extremes(
     )
     up = [] if high is None or high <= last else [*(each for each in stops if last < each < high), high]
     return (down, up) if long else (up, down)
+
+
+def way_back(extreme: Decimal, last: Decimal, levels: Iterable[Decimal]) -> Sequence[Decimal]:
+    """The prices of the levels that a market passes on its way from an extreme to the last price."""
+    low, high = min(extreme, last), max(extreme, last)
+    return sorted((each for each in set(levels) if low < each < high), reverse=extreme > last)

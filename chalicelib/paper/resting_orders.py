@@ -3,11 +3,14 @@
 Pure functions.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 
 from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Side
+from chalicelib.paper import moving_stops
 from chalicelib.paper.balances import Balances, Holding, floor_money, shares
 from chalicelib.paper.orders import Waiting, is_exit, is_reducing, is_spot_sale, place_of, state_of
 from chalicelib.trading import MarketType
@@ -22,11 +25,15 @@ class Resting(Balances):
     Attributes:
         reasons: Why orders ended without a request, by client order id.
         ended: Orders that ended or shrank with their position. The caller removes them.
+        moved: Client order ids of the stop-losses that moved. The caller removes them.
+        price_time: Time of the price that is being applied.
     """
 
     waiting: dict[str, Waiting] = field(default_factory=dict)
     reasons: dict[str, Refused] = field(default_factory=dict)
     ended: list[tuple[Waiting, OrderState]] = field(default_factory=list)
+    moved: set[str] = field(default_factory=set)
+    price_time: datetime | None = None
 
     def free(self, quote: str) -> Decimal:
         """Returns the free units of an asset, never negative.
@@ -134,6 +141,29 @@ class Resting(Balances):
                 self.cancel_because(
                     order.client_order_id, NotDoable("position_left", symbol=order.instrument.name)
                 )
+
+    def move_stops(self, stops: Iterable[Waiting], price: Decimal) -> None:
+        """Moves those of the waiting orders that follow the market's price."""
+        for waiting in stops:
+            standing = self.waiting.get(waiting.order.client_order_id)
+            if standing is not None and standing.order.moves is not None:
+                self._move(standing, moving_stops.stop_after_price(standing.order, price))
+
+    def count_take_profit(self, order: OrderRequest) -> None:
+        """Moves the stop-losses that wait for this take-profit to fill. No-op for another order."""
+        if not moving_stops.is_take_profit(order):
+            return
+        for waiting in list(self.waiting.values()):
+            if waiting.order.exit_group == order.exit_group and waiting.order.moves is not None:
+                self._move(waiting, moving_stops.stop_after_take_profit(waiting.order))
+
+    def _move(self, waiting: Waiting, order: OrderRequest) -> None:
+        if order == waiting.order:
+            return
+        name = order.client_order_id
+        self.waiting[name] = replace(waiting, order=order, moved_at=self.price_time)
+        self.changed.add(f"order#{name}")
+        self.moved.add(name)
 
     def _shrink(self, waiting: Waiting, quantity: Decimal) -> None:
         smaller = replace(waiting, order=replace(waiting.order, quantity=quantity))

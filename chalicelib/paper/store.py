@@ -5,7 +5,7 @@ change increments the version of the item `order store`. If the book was modifie
 refused.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.accounts.model import Account
-from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side, StopMoves
 from chalicelib.paper.book import Book, Holding, Position, Waiting, price_names
 from chalicelib.trading import MarketType, OrderType
 
@@ -86,6 +86,15 @@ def effect_writes(book: Book) -> list[aws.Write]:
     return writes + [_write(book, account_id, name) for name in sorted(book.changed)]
 
 
+def order_writes(book: Book, names: Iterable[str]) -> list[aws.Write]:
+    """Returns the changes of these waiting orders alone, with the same condition as `effect_writes`."""
+    account_id = book.account.account_id
+    key = {"account_id": account_id, "item": _LEDGER}
+    values = {"next": book.version + 1, "read": book.version}
+    ledger = aws.update_write("portfolios", key, "SET version = :next", "version = :read", **values)
+    return [ledger, *(_write(book, account_id, name) for name in sorted(names))]
+
+
 def _write(book: Book, account_id: str, item: str) -> aws.Write:
     key = {"account_id": account_id, "item": item}
     kind, _, name = item.partition("#")
@@ -124,6 +133,7 @@ def _price_subscription(account: Account, name: str) -> dict[str, Any]:
 
 def _order_values(waiting: Waiting) -> dict[str, Any]:
     order = _attributes(waiting.order) | {"instrument": _attributes(waiting.order.instrument)}
+    order["moves"] = waiting.order.moves and _attributes(waiting.order.moves)
     return {
         "waiting": waiting.order.instrument.name,
         "order": order,
@@ -132,6 +142,7 @@ def _order_values(waiting: Waiting) -> dict[str, Any]:
         "reference": waiting.reference,
         "placed_at": waiting.placed_at.isoformat(),
         "number": waiting.number,
+        "moved_at": waiting.moved_at and waiting.moved_at.isoformat(),
     }
 
 
@@ -172,10 +183,19 @@ def _waiting(item: aws.Item) -> Waiting:
             "side": Side(stored["side"]),
             "order_type": OrderType(stored["order_type"]),
             "leverage": None if leverage is None else int(leverage),
+            "moves": _moves(stored.get("moves")),
         }
     )
     placed_at, number = datetime.fromisoformat(item["placed_at"]), int(item.get("number", 0))
-    return Waiting(order, item["reserved"], item["triggered"], item["reference"], placed_at, number)
+    moved_at = datetime.fromisoformat(item["moved_at"]) if item.get("moved_at") else None
+    return Waiting(order, item["reserved"], item["triggered"], item["reference"], placed_at, number, moved_at)
+
+
+def _moves(stored: Mapping[str, Any] | None) -> StopMoves | None:
+    if stored is None:
+        return None
+    left = stored["take_profits_left"]
+    return StopMoves(**{**stored, "take_profits_left": None if left is None else int(left)})
 
 
 def _attributes(value: Any) -> dict[str, Any]:
@@ -185,5 +205,5 @@ def _attributes(value: Any) -> dict[str, Any]:
         if isinstance(inner := getattr(value, attribute.name), (Side, OrderType, MarketType))
         else inner
         for attribute in fields(value)
-        if attribute.name not in {"instrument", "beside"}
+        if attribute.name not in {"instrument", "oco_sibling", "exits"}  # the reference has the exits
     }

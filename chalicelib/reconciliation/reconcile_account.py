@@ -85,6 +85,8 @@ def _query_orders(
                 booked += [exit_ for exit_ in client.placed if exit_.booked]
             elif after.exit_of is not None and after.status in _WAITS:
                 waiting.append(after)
+            elif after.is_stop_loss and after.status is OrderStatus.REJECTED:
+                _cancel_bare_take_profits(after, account, patience, sessions)
         except (Refused, Retryable) as fault:
             log.warning(
                 "order reconciliation failed, retrying",
@@ -144,6 +146,18 @@ def _cancel_sibling_exit(order: Order, account: Account, patience: Patience, ses
                 "exit cancel failed, retrying", extra={"order_id": order.order_id, "fault": str(fault)}
             )
             in_flight.schedule_order(order, datetime.now(UTC) + _AGAIN)
+
+
+def _cancel_bare_take_profits(
+    stop_loss: Order, account: Account, patience: Patience, sessions: Connections
+) -> None:
+    """Cancels the take-profit of a stop-loss that never arrived: both are placed again, as a pair.
+
+    Two take-profits for one share would together exceed the position.
+    """
+    for other in in_flight.exits_of(stop_loss):
+        if other.status in _WAITS:
+            _execution_client(account, other, patience, sessions).cancel(other, "position_left")
 
 
 def _current_state(order: Order, session: ExchangeSession, cost_basis: CostBasisBook, now: datetime) -> Order:

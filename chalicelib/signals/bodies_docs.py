@@ -8,6 +8,7 @@ from typing import Any
 
 from chalicelib.openapi.examples import USER_ID
 from chalicelib.openapi.schemas import TEXT, Schema, listed, obj
+from chalicelib.signals.reading.exits import MOST_TAKE_PROFITS
 from chalicelib.signals.reading.field_definitions import FIELDS, Kind
 from chalicelib.trading import Variant
 
@@ -18,15 +19,37 @@ _PRICES: Mapping[str, Schema] = {"price": _NUMBER, "stop_price": _NUMBER}
 _NUMBERS = (Kind.SIZE, Kind.PRICE, Kind.PROTECTION, Kind.LEVERAGE)
 
 
+_LEVEL_KEYS: Mapping[str, Schema] = {"price": _NUMBER, "percent": _NUMBER, "distance": _NUMBER}
+_OFFSET_KEYS: Mapping[str, Schema] = {"percent": _NUMBER, "distance": _NUMBER}
+
+
+def _form(*keys: Mapping[str, Schema]) -> Schema:
+    """Returns the schema of an exit: a number, a percentage, or an object with one of its keys."""
+    merged = {name: schema for each in keys for name, schema in each.items()}
+    return {"anyOf": [_NUMBER, {"type": "object", "properties": merged, "additionalProperties": False}]}
+
+
+_EXITS: Mapping[str, Schema] = {
+    "take_profit": _form(_LEVEL_KEYS),
+    "stop_loss": _form(_LEVEL_KEYS),
+    "take_profits": {
+        **listed(obj({**_LEVEL_KEYS}, share=_NUMBER)),
+        "minItems": 1,
+        "maxItems": MOST_TAKE_PROFITS,
+    },
+    "break_even_after": _form({"percent": _NUMBER, "take_profit": _NUMBER}),
+    "trailing_stop": _form(_OFFSET_KEYS, {"activation": _form(_LEVEL_KEYS)}),
+}
+
+
 def _known(variant: Variant) -> dict[str, Schema]:
     """Returns the schemas of all fields that a webhook reads, under each of their names."""
     found: dict[str, Schema] = {}
     for field in FIELDS:
         if variant in field.variants and field.name != "orders":
             type_ = _NUMBER["type"] if field.kind in _NUMBERS else ["string", "number", "boolean"]
-            found |= {
-                name: {"type": type_, "description": field.meaning} for name in (field.name, *field.aliases)
-            }
+            schema = {**_EXITS.get(field.name, {"type": type_}), "description": field.meaning}
+            found |= dict.fromkeys((field.name, *field.aliases), schema)
     return found
 
 
@@ -77,6 +100,7 @@ XC = obj(
 )
 MANUAL = obj(
     {
+        **_EXITS,
         **_PRICES,
         "account": TEXT,
         "account_id": {"type": ["integer", "string"]},
@@ -127,6 +151,14 @@ examples: Mapping[str, Any] = {
     "account": {**paper, "account": "策略A"},
     "group": {**_group, "order_type": "MARKET", "side": "buy", "qty_per": 10},
     "limit": {**_group, "order_type": "LIMIT", "side": "sell", "price": 105000, "qty_per": 50},
+    "exits": {
+        **_group,
+        "order_type": "MARKET",
+        "side": "long",
+        "qty_per": 10,
+        "stop_loss": "2%",
+        "take_profits": [{"percent": 2, "share": 50}, {"distance": 3000, "share": 25}],
+    },
     "batch": {**_group, "order_type": "STOP_LIMIT", "side": "sell", "orders": _stops},
     "cancel": {"group_name": "my_strategy", "token": "your_webhook_token", "order_type": "CANCEL_ALL_ORDER"},
 }

@@ -12,7 +12,7 @@ from chalicelib import aws, inputs, messages
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused
 from chalicelib.exchanges.protocol import Instrument, Side
-from chalicelib.execution import paper_context, plan_orders, reference_price, sizing
+from chalicelib.execution import paper_context, plan_orders, protective_orders, reference_price, sizing
 from chalicelib.execution.dry_run import DryRunExecution, PaperDryRun
 from chalicelib.execution.reference_price import PriceSource
 from chalicelib.execution.risk_check import PreTradeRiskCheck
@@ -288,6 +288,7 @@ def _order(order: Order, account: Account, instrument: Instrument | None, levera
         "fee": fee,
         "margin": margin,
         "cost": None if spent is None else spent + fee,
+        "exits": protective_orders.expected_exits(order, instrument, price) if instrument and price else [],
     }
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from chalicelib.trading import (
     Action,
-    Frozen,
+    ExitFields,
     Leg,
     MarketType,
     OnExpiry,
@@ -22,7 +22,7 @@ from chalicelib.trading import (
 )
 
 
-class Signal(Frozen):
+class Signal(ExitFields):
     """A request to trade.
 
     Attributes:
@@ -34,8 +34,11 @@ class Signal(Frozen):
         time_in_force: Of the order. None leaves the exchange's default.
         reduce_only: The order may only reduce a position.
         post_only: The limit order never takes liquidity.
-        take_profit: Price at which to close with a profit after the entry has filled.
-        stop_loss: Price at which to close with a loss after the entry has filled.
+        take_profit: Where to close with a profit after the entry has filled.
+        stop_loss: Where to close with a loss after the entry has filled.
+        take_profits: Several take-profits, each for a share of the position.
+        break_even_after: When the stop-loss moves to the entry.
+        trailing_stop: A stop that follows the best price.
         risk_percent: Maximum loss at the stop-loss, in percent of the free balance. Only reduces the order.
         risk_unreadable: The body has a risk that is no number.
         expires_in_s: Seconds after which a resting order ends. None for never.
@@ -74,8 +77,6 @@ class Signal(Frozen):
     time_in_force: TimeInForce | None = None
     reduce_only: bool = False
     post_only: bool = False
-    take_profit: Decimal | None = None
-    stop_loss: Decimal | None = None
     risk_percent: Decimal | None = None
     risk_unreadable: bool = False
     expires_in_s: int | None = None

@@ -15,7 +15,7 @@ from chalicelib.signals.alert_gaps import AlertGap
 from chalicelib.signals.models import Signal
 from chalicelib.signals.reading import sizes, terms
 from chalicelib.signals.source import SignalSource
-from chalicelib.trading import Action, MarketType, OrderType, Unit, Variant
+from chalicelib.trading import Action, ExitFields, MarketType, OrderType, Unit, Variant
 from chalicelib.users.models import AccountEntry, AccountKind
 
 _SIZED_BY_WORD = (Action.CLOSE, Action.STOP, Action.CANCEL_ALL)
@@ -155,8 +155,7 @@ def instructions(
         "shrinks": signal.shrinks,
         "price": signal.price,
         "stop_price": signal.stop_price,
-        "take_profit": signal.take_profit,
-        "stop_loss": signal.stop_loss,
+        **{name: getattr(signal, name) for name in ExitFields.model_fields},
         "risk_percent": signal.risk_percent,
         "expires_in_s": signal.expires_in_s,
         "on_expiry": signal.on_expiry,

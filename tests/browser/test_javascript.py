@@ -14,6 +14,11 @@ def test_client(node):
     _run(node, "client.test.mjs")
 
 
+def test_exits(node):
+    """The alert builder's exits are fields that the webhooks read."""
+    _run(node, "exits.test.mjs")
+
+
 @pytest.mark.e2e
 @pytest.mark.timeout(600)
 def test_dashboard(node, chromium, stack):

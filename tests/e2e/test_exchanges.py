@@ -320,6 +320,33 @@ def test_exits_come_with_the_entry_and_cancel_each_other(
     assert eventually(left), exchange_stack.orders(trace)
 
 
+def test_take_profits_close_their_shares(exchange_stack: VenueAccounts, venue: tuple[str, str]) -> None:
+    """Levels from the fill, a pair of exits for each share, and a close that takes the rest along."""
+    exchange_stack.price(venue, "50000")
+    targets = [{"percent": 2, "share": 50}, {"distance": 9000, "share": 50}]
+    trace = exchange_stack.send(venue, "buy", qty_per=5, stop_loss="10%", take_profits=targets)
+    orders = exchange_stack.orders(trace)
+    waiting = {"0.sl", "0.tp", "0.slb", "0.tpb"}
+    assert {leg for leg, order in orders.items() if order["status"] == "open"} == waiting, trace
+    average = Decimal(str(orders["0"]["average_price"]))
+    assert abs(Decimal(str(orders["0.slb"]["stop_price"])) - average * Decimal("0.9")) < 1
+    assert Decimal(str(orders["0.tpb"]["stop_price"])) - average - 9000 < 1
+    exchange_stack.price(venue, "51500")
+
+    def shared() -> bool:
+        for leg in ("0.tp", "0.sl"):
+            exchange_stack.follow(orders[leg])
+        time.sleep(1)
+        now = exchange_stack.orders(trace)
+        return (now["0.tp"]["status"], now["0.sl"]["status"]) == ("filled", "cancelled")
+
+    assert eventually(shared), exchange_stack.orders(trace)
+    assert {exchange_stack.orders(trace)[leg]["status"] for leg in ("0.slb", "0.tpb")} == {"open"}
+    exchange_stack.send(venue, "close")
+    assert {exchange_stack.orders(trace)[leg]["status"] for leg in ("0.slb", "0.tpb")} == {"cancelled"}
+    exchange_stack.price(venue, "50000")
+
+
 def test_cancel_all(exchange_stack: VenueAccounts, venue: tuple[str, str]) -> None:
     """Every open order of the strategy goes, conditional ones included; doing it again does no harm."""
     orders = [

@@ -226,6 +226,30 @@ def test_a_repeat_trades_once(stack: Running) -> None:
     assert len(trace["orders"]) == 1
 
 
+def test_exits_that_manage_themselves(stack: Running) -> None:
+    """A take-profit closes half, the stop of the rest goes to the entry and follows, and closes it."""
+    body = {"symbol": "EXITS", "side": "buy", "qty": 10, "price": 400, "stop_loss": "5%"}
+    body |= {"take_profits": [{"percent": 5, "share": 50}], "break_even_after": 1, "trailing_stop": "8%"}
+    signal_id = paper(stack, body, Prefer="wait=20").headers["X-Signal-Id"]
+    average = next(order["average_price"] for order in settled(stack, signal_id)["orders"])
+    token = {"Authorization": f"Bearer {stack.env['TRADEHOOK_USER_TOKEN']}"}
+
+    def orders() -> dict[str, dict[str, Any]]:
+        return {order["leg"]: order for order in settled(stack, signal_id)["orders"]}
+
+    def see(price: int) -> None:
+        post(stack, "/paper/prices", {"symbol": "EXITS", "price": price}, headers=token).raise_for_status()
+
+    see(421)
+    assert eventually(lambda: orders()["0.tp"]["status"] == "filled"), orders()
+    assert orders()["0.slb"]["stop_price"] == average
+    see(500)
+    assert eventually(lambda: orders()["0.slb"]["stop_price"] == 460), orders()
+    see(459)
+    assert eventually(lambda: orders()["0.slb"]["status"] == "filled"), orders()
+    assert all(order["status"] != "open" for order in orders().values())
+
+
 def test_answering_before_the_fill(stack: Running) -> None:
     """Who will not wait is answered 202 at once, and finds the seed's body at the status URL."""
     answer = paper(stack, {"symbol": "AMD", "side": "buy", "qty": 1, "price": 99.5}, Prefer="respond-async")

@@ -228,10 +228,6 @@ class Model:
             except Refused as refused:
                 done = Done("cancelled", code=str(refused))
             self.happened[order.name] = done
-            for other in [
-                each for each in self.resting if done.filled and order.pair and each.pair == order.pair
-            ]:
-                self.end(other, None)
         self.liquidate()
 
     def cancel(self, name: str) -> bool:
@@ -322,6 +318,8 @@ class Model:
             else self.trade_coins(order, quantity, value, fee)
         )
         self.realised[order.name] = self.realised.get(order.name, ZERO) + won
+        for other in [each for each in self.resting if order.pair and each.pair == order.pair]:
+            self.end(other, "position_left")
         self.trim(order)
         return Done("filled" if quantity == order.quantity else "partially_filled", quantity, executed, fee)
 

@@ -1,4 +1,5 @@
 // What to paste into TradingView's alert.
+import { exitsOf } from "../exits.js";
 import { t, word } from "../i18n.js";
 import { html, useData, useEverything, useState } from "../lib.js";
 import { Card, Code, Copy, Field, Ltr, Notice, Page } from "../ui.js";
@@ -21,20 +22,21 @@ function messageAlone(variant, user, account) {
   return { url: `${root}${variant === "personal" ? `personal/${user}/webhook` : "webhook"}`, message: { symbol: "{{ticker}}", action: "{{strategy.order.action}}", ...common } };
 }
 
-/** The message with the market, side and size that were chosen. */
-function chosenMessage(message, { symbol, side, size }) {
+/** The message with the market, side, size and exits that were chosen. */
+function chosenMessage(message, given) {
+  const { symbol, side, size } = given;
   const changed = { ...message };
   for (const name of ["symbol", "ticker"]) if (symbol && name in changed) changed[name] = symbol;
   for (const name of ["side", "action"]) if (side && name in changed) changed[name] = side;
   if ("qty_per" in changed) changed.qty_per = Number(size) || changed.qty_per;
   if (changed.orders) changed.orders = changed.orders.map((order) => ({ ...order, qty_per: (Number(size) || order.qty_per) / changed.orders.length }));
-  return changed;
+  return "order_type" in changed && changed.order_type === "CANCEL_ALL_ORDER" ? changed : { ...changed, ...exitsOf(given) };
 }
 
 export function Builder({ user, title }) {
   const strategies = useEverything(`/strategies?user_id=${user}`);
   const accounts = useEverything(`/accounts?user_id=${user}&kind=paper`);
-  const [given, set] = useState({ exchange: "", market_type: "", symbol: "", side: SIDES[0], size: SIZE_PERCENT });
+  const [given, set] = useState({ exchange: "", market_type: "", symbol: "", side: SIDES[0], size: SIZE_PERCENT, stop: "", targets: "", entry: "", trail: "" });
   const pick = (name) => (value) => set((before) => ({ ...before, [name]: value }));
   const variants = strategies.items?.length ? [...OF_STRATEGY, ...ALONE] : ALONE;
   const variant = variants.includes(given.variant) ? given.variant : variants[0];
@@ -59,6 +61,11 @@ export function Builder({ user, title }) {
         ${variant === "paper" && html`<${Field} label=${t("Account")} value=${given.account ?? ""} options=${[["", t("The default account")], ...(accounts.items ?? []).map((each) => [each.name, each.name])]} onInput=${pick("account")} />`}
         ${message && html`<${Field} label=${t("Symbol")} value=${given.symbol} dir="ltr" placeholder="{{ticker}}" hint=${t("Empty: the chart's symbol")} onInput=${pick("symbol")} />`}
         ${message && variant !== "cancel" && html`<${Field} label=${t("Side")} value=${given.side} options=${SIDES.map((each) => [each, each === SIDES[0] ? t("as the Pine strategy says") : word(each)])} onInput=${pick("side")} />`}
+        ${message && variant !== "cancel" && html`
+          <${Field} label=${t("Stop-loss")} value=${given.stop} dir="ltr" placeholder="2%" hint=${t("A price, or a percentage from the fill")} onInput=${pick("stop")} />
+          <${Field} label=${t("Take-profits")} value=${given.targets} dir="ltr" placeholder="2% 50, 4% 25" hint=${t("Level and share in percent, up to six. One level alone closes everything")} onInput=${pick("targets")} />
+          <${Field} label=${t("Stop to the entry after")} value=${given.entry} dir="ltr" placeholder="1" hint=${t("A number of take-profits, or a move such as 2%. Simulated accounts only")} onInput=${pick("entry")} />
+          <${Field} label=${t("Trailing stop")} value=${given.trail} dir="ltr" placeholder="1%" hint=${t("A percentage from the best price. Simulated accounts only")} onInput=${pick("trail")} />`}
         ${sized && html`<${Field} label=${t("Size, percent of the free balance")} value=${given.size} type="number" min="0.1" max="100" step="any" onInput=${pick("size")} />`}
       </div><//>
       <div>

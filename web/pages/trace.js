@@ -83,6 +83,7 @@ const Orders = ({ orders, since }) => orders.map((order) => html`<article class=
   <${Facts} of=${{
     [t("Type")]: word(order.order_type), [t("Quantity")]: html`<${Num} value=${order.quantity} />`, [t("Filled")]: html`<${Num} value=${order.filled} />`,
     [t("Average price")]: order.average_price && html`<${Num} value=${order.average_price} />`, [t("Limit")]: order.order_type.includes("limit") ? html`<${Num} value=${order.price} />` : null,
+    [t("Stop price")]: order.stop_price && html`<${Num} value=${order.stop_price} />`,
     [t("Value")]: order.value && html`<${Num} value=${order.value} />`, [t("Fee")]: order.fee && html`<${Num} value=${order.fee} unit=${order.fee_currency} />`,
     [t("Client order id")]: html`<${Ltr} mono>${order.client_order_id}<//>`, [t("Reason")]: order.code && html`<${Ltr} mono>${order.code}<//>`,
   }} />

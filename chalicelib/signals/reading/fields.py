@@ -56,10 +56,22 @@ class Fields:
         code: The xc code. None if the body has none.
     """
 
-    __slots__ = ("code", "in_pairs", "keys", "odd_keys", "problems", "spelling", "token", "values")
+    __slots__ = ("_names", "code", "in_pairs", "keys", "odd_keys", "problems", "spelling", "token", "values")
 
-    def __init__(self, pairs: Iterable[tuple[str, Any]], *, in_pairs: bool = False) -> None:
+    def __init__(
+        self,
+        pairs: Iterable[tuple[str, Any]],
+        *,
+        in_pairs: bool = False,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        """Reads the pairs of a body.
+
+        Args:
+            names: Squashed spelling to name of an object inside the body. None takes the names of a body.
+        """
         self.in_pairs = in_pairs
+        self._names = names
         self.values: dict[str, Any] = {}
         self.spelling: dict[str, str] = {}
         self.keys: set[str] = set()
@@ -76,9 +88,12 @@ class Fields:
 
     def _add(self, key: str, value: Any) -> None:
         squashed = squash(key)
-        name = (
-            "order_type" if squashed in TYPE_NAMES and _is_order_type(value) else CANONICAL.get(squashed, key)
-        )
+        if self._names is not None:
+            name = self._names.get(squashed, key)
+        elif squashed in TYPE_NAMES and _is_order_type(value):
+            name = "order_type"
+        else:
+            name = CANONICAL.get(squashed, key)
         if squashed in self.keys:
             self.problems.setdefault(name, Refused("duplicate_field", field=key[:_SHOWN_KEY]))
             return

@@ -9,6 +9,7 @@ from chalicelib import config, request_limits
 from chalicelib.errors import Refused
 from chalicelib.execution import protective_orders
 from chalicelib.signals.models import Signal
+from chalicelib.signals.reading import exits
 from chalicelib.signals.reading.values import Reader
 from chalicelib.trading import Action, MarketType, OnExpiry, OrderType, PositionSide, TimeInForce
 
@@ -82,8 +83,7 @@ def order_terms(reader: Reader) -> dict[str, Any]:
         "time_in_force": reader.choice("time_in_force", {term.value: term for term in TimeInForce}),
         "reduce_only": reader.flag("reduce_only") or False,
         "post_only": reader.flag("post_only") or False,
-        "take_profit": reader.number("take_profit"),
-        "stop_loss": reader.number("stop_loss"),
+        **exits.read(reader),
         **_risk(reader),
         **_time_limits(reader),
         "leverage": reader.whole("leverage", MOST_LEVERAGE),

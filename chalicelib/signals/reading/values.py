@@ -151,8 +151,8 @@ class Reader:
         """
         return self._number(name, self.raw(name), largest, zero=zero)
 
-    def percentage(self, name: str) -> Decimal | None:
-        """Returns the number of a text such as `5%`, at most 100. None if the value has no percent sign.
+    def percentage(self, name: str, largest: Decimal = Decimal(100)) -> Decimal | None:
+        """Returns the number of a text such as `5%`. None if the value has no percent sign.
 
         Raises:
             Refused: As `number` does.
@@ -160,7 +160,7 @@ class Reader:
         value = self.raw(name)
         if not isinstance(value, str) or not value.rstrip().endswith("%"):
             return None
-        return self._number(name, value.rstrip().removesuffix("%"), Decimal(100))
+        return self._number(name, value.rstrip().removesuffix("%"), largest)
 
     def whole(self, name: str, largest: int) -> int | None:
         """Returns a whole number from 1 to `largest`. None if missing or empty.

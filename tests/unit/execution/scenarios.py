@@ -19,7 +19,7 @@ from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.execution import execute_signal, flatten
 from chalicelib.orders.models import Flatten, Instruction, ReconcileAccount
 from chalicelib.reconciliation import reconcile_account
-from chalicelib.trading import Leg, MarketType, OrderType
+from chalicelib.trading import ExitLevel, Leg, MarketType, OrderType, TakeProfit
 from simulator.fixtures import VENUES
 from tests.unit.execution.conftest import Live, legs
 
@@ -27,6 +27,10 @@ Message = Instruction | ReconcileAccount | Flatten
 Venue = tuple[str, MarketType]
 
 EXITS = {"take_profit": Decimal(55000), "stop_loss": Decimal(45000)}
+SHARES = {
+    "stop_loss": ExitLevel(percent=Decimal(10)),
+    "take_profits": tuple(TakeProfit(percent=Decimal(each), share=Decimal(50)) for each in (4, 8)),
+}
 _SECONDS = 20.0
 _DELIVERIES = 4
 # Minutes of reconciliation after a message; fewer where nothing changes any more
@@ -179,6 +183,11 @@ def _exit_fires(live: Live) -> Message:
     return _after(live, "44900")
 
 
+def _take_profit_fires(live: Live) -> Message:
+    live.run("buy", **SHARES)
+    return _after(live, "52500")
+
+
 def _after(live: Live, price: str) -> Message:
     """The price moves, and the account is due for reconciliation."""
     live.simulator.price("BTCUSDT", price)
@@ -255,6 +264,21 @@ SCENARIOS = (
         _hedged,
         {"close filled": 1, "close-short filled": 1},
         markets=(_FUTURES,),
+    ),
+    Scenario(
+        "an entry with two take-profits, each with its stop-loss",
+        lambda live: live.signal("buy", **SHARES),
+        _PROTECTED | {"0.slb open": 1, "0.tpb open": 1},
+        "0.1",
+        opens=True,
+    ),
+    Scenario(
+        "the follow-up of one of two take-profits: cancels its stop-loss only",
+        _take_profit_fires,
+        {"0 filled": 1, "0.tp filled": 1, "0.sl cancelled": 1, "0.slb open": 1, "0.tpb open": 1},
+        "0.05",
+        (_FUTURES,),
+        message=ReconcileAccount,
     ),
 )
 BY_VENUE = [(scenario, venue) for scenario in SCENARIOS for venue in VENUES if venue[1] in scenario.markets]

@@ -97,6 +97,32 @@ def test_what_it_says_is_what_a_run_does(live: Live) -> None:
     assert (held, len(live.there())) == (live.order_store()[-1].quantity, 2)
 
 
+def test_it_says_where_the_exits_would_stand(live: Live) -> None:
+    """By the expected price, because the fill that they are measured from is not known yet."""
+    headers = join(live)
+    look(live)
+    price("50000")
+    exits = {
+        "stop_loss": "2%",
+        "take_profits": [{"distance": 1000, "share": 50}, {"price": 60000, "share": 50}],
+    }
+    [account] = explain(live, headers, qty_per=50, **exits)
+    [order] = account["orders"]
+    told = [(each["kind"], each["stop_price"], each["measured_from"]) for each in order["exits"]]
+    stop = ("stop_loss", 49000, "average_fill")
+    assert told == [
+        stop,
+        ("take_profit", 51000, "average_fill"),
+        stop,
+        ("take_profit", 60000, None),
+    ]
+    assert sum(each["quantity"] for each in order["exits"] if each["kind"] == "stop_loss") == pytest.approx(
+        order["quantity"]
+    )
+    [plain] = explain(live, headers, qty_per=50)
+    assert plain["orders"][0]["exits"] == []
+
+
 def test_no_exchange_hears_of_it_and_nothing_is_written(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry, an exit and a cancel.
 

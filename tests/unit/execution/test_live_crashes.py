@@ -59,6 +59,7 @@ _ALWAYS = {
     "a limit order": ("okx", MarketType.FUTURES),
     "a stop order": ("binance", MarketType.FUTURES),
     "an entry with take-profit and stop-loss": ("binance", MarketType.SPOT),
+    "an entry with two take-profits, each with its stop-loss": ("okx", MarketType.FUTURES),
     "a reversal": ("bybit", MarketType.FUTURES),
     "two sells of half": ("bybit", MarketType.SPOT),
     "a cancel of a limit and a stop order": ("okx", MarketType.SPOT),
@@ -70,6 +71,7 @@ _ALWAYS = {
     "a daily loss that closes all": ("binance", MarketType.FUTURES),
     "the follow-up of an entry that has filled: places its exits": ("bybit", MarketType.FUTURES),
     "the follow-up of a stop-loss that has fired: cancels the take-profit": ("binance", MarketType.FUTURES),
+    "the follow-up of one of two take-profits: cancels its stop-loss only": ("bybit", MarketType.FUTURES),
 }
 # Likewise where the message comes back too late to open anything.
 _LATE = {

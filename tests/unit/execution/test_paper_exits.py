@@ -4,7 +4,7 @@ In the book together with what they leave, one cancels the other.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 
@@ -16,7 +16,17 @@ from chalicelib.execution import execute_signal
 from chalicelib.orders import store
 from chalicelib.orders.models import AccountResult, Instruction, Order, PriceUpdate
 from chalicelib.paper import store as paper_store
-from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
+from chalicelib.trading import (
+    Action,
+    BreakEven,
+    ExitLevel,
+    Leg,
+    MarketType,
+    OrderType,
+    Symbol,
+    TakeProfit,
+    TrailingStop,
+)
 from testkit.cloud import emulated
 from testkit.records import add_account, add_user
 
@@ -185,3 +195,236 @@ def test_every_order_of_a_batch_has_its_own(market_type: MarketType) -> None:
     see("56000")
     assert held() == 0
     assert {leg for leg, status in statuses().items() if status == "cancelled"} == {"0.sl", "1.sl"}
+
+
+SHARES = {
+    "stop_loss": ExitLevel(percent=Decimal(10)),
+    "take_profits": (
+        TakeProfit(percent=Decimal(4), share=Decimal(50)),
+        TakeProfit(distance=Decimal(5000), share=Decimal(30)),
+    ),
+}
+
+
+def test_take_profits_close_their_shares(market_type: MarketType) -> None:
+    """Each take-profit takes its stop-loss along. The stop-losses together cover what is left."""
+    run("buy", market_type, **SHARES)
+    assert {
+        leg: (order.quantity, order.stop_price) for leg, order in order_store().items() if "." in leg
+    } == {
+        "0.sl": (Decimal("0.05"), Decimal(45000)),
+        "0.tp": (Decimal("0.05"), Decimal(52000)),
+        "0.slb": (Decimal("0.03"), Decimal(45000)),
+        "0.tpb": (Decimal("0.03"), Decimal(55000)),
+        "0.slc": (Decimal("0.02"), Decimal(45000)),
+    }
+    see("52000")
+    assert held() == Decimal("0.05")
+    assert {leg for leg, status in statuses().items() if status == "open"} == {"0.slb", "0.tpb", "0.slc"}
+    see("44900")
+    assert held() == 0
+    assert {leg: status for leg, status in statuses().items() if "." in leg} == {
+        "0.sl": "cancelled",
+        "0.tp": "filled",
+        "0.slb": "filled",
+        "0.tpb": "cancelled",
+        "0.slc": "filled",
+    }
+
+
+def test_a_sale_by_hand_takes_the_first_shares(market_type: MarketType) -> None:
+    """What is left keeps its stop-loss, and the exits together cover exactly that."""
+    run("buy", market_type, **SHARES)
+    run("sell", market_type, quantity=Decimal("0.06"))
+    left = {leg: order.quantity for leg, order in order_store().items() if order.status.value == "open"}
+    assert left == {"0.slb": Decimal("0.02"), "0.tpb": Decimal("0.02"), "0.slc": Decimal("0.02")}
+    see("44900")
+    assert held() == 0
+
+
+def test_exits_are_measured_from_the_fill_with_its_slippage() -> None:
+    """Not from the price of the signal."""
+    add_account("1", "main", slippage_bps=Decimal(10), commission_bps=Decimal(0))
+    run("buy", MarketType.SPOT, stop_loss=ExitLevel(percent=Decimal(10)))
+    orders = order_store()
+    assert orders["0"].average_price == Decimal(50050)
+    assert orders["0.sl"].stop_price == Decimal(45045)
+
+
+@pytest.mark.parametrize("side", ["long", "short"])
+def test_the_percentage_is_on_the_losing_side(side: str) -> None:
+    """Of a short position the stop-loss is above the entry."""
+    run(side, MarketType.FUTURES, stop_loss=ExitLevel(percent=Decimal(2)))
+    assert order_store()["0.sl"].stop_price == Decimal(49000 if side == "long" else 51000)
+
+
+def test_five_entries_with_six_take_profits_close_together(market_type: MarketType) -> None:
+    """Their exits end with the position, however many there are."""
+    targets = tuple(TakeProfit(percent=Decimal(each), share=Decimal(15)) for each in range(1, 7))
+    for _ in range(5):  # 65 exits of three writes each: more than one transaction holds
+        run(
+            "buy",
+            market_type,
+            quantity=Decimal("0.05"),
+            take_profits=targets,
+            stop_loss=ExitLevel(percent=Decimal(5)),
+        )
+    assert run("close", market_type).succeeded
+    assert held() == 0
+    assert "open" not in statuses().values()
+
+
+def look(last: str, high: str | None = None, low: str | None = None) -> None:
+    """A live price, with the extremes since the last look."""
+    now = datetime.now(UTC)
+    execute_signal.on_price(
+        PriceUpdate(
+            update_id=f"{last}{high}{low}",
+            account_id=ACCOUNT,
+            exchange="paper",
+            symbol="BTCUSDT",
+            price=Decimal(last),
+            at=now,
+            high=None if high is None else Decimal(high),
+            low=None if low is None else Decimal(low),
+            since=now,
+        )
+    )
+
+
+def stop_price() -> Decimal | None:
+    return order_store()["0.sl"].stop_price
+
+
+def test_a_trailing_stop_follows_the_best_price(market_type: MarketType) -> None:
+    """Each move is stored with the order and is no event. It fires where it then stands."""
+    run("buy", market_type, trailing_stop=TrailingStop(percent=Decimal(10)))
+    assert stop_price() == Decimal(45000)
+    told = events()
+    for price, stop in (("60000", 54000), ("55000", 54000), ("61000", 54900), ("60999", 54900)):
+        see(price)
+        assert stop_price() == stop
+    assert events() == told
+    see("54800")
+    assert statuses() == {"0": "filled", "0.sl": "filled"}
+    assert held() == 0
+    assert len(events()) == len(told) + 2
+
+
+def test_a_trailing_stop_of_a_short_position_falls() -> None:
+    """Its best price is the lowest."""
+    run("short", MarketType.FUTURES, trailing_stop=TrailingStop(distance=Decimal(1000)))
+    see("48000")
+    assert stop_price() == Decimal(49000)
+    see("49000")
+    assert statuses()["0.sl"] == "filled"
+
+
+def test_a_trailing_stop_waits_for_its_activation(market_type: MarketType) -> None:
+    """Until then the stop-loss stands."""
+    trailing = TrailingStop(percent=Decimal(1), activation=ExitLevel(percent=Decimal(4)))
+    run("buy", market_type, stop_loss=Decimal(45000), trailing_stop=trailing)
+    for price, stop in (("51999", 45000), ("52000", 51480), ("51500", 51480)):
+        see(price)
+        assert stop_price() == stop
+
+
+@pytest.mark.parametrize(
+    ("last", "high", "low", "filled"),
+    [
+        ("50000", "60000", None, 54000),  # up and back: the stop has followed
+        ("55000", "60000", None, None),
+        ("50000", "60000", "44000", 45000),  # the worse extreme comes first
+        ("50000", None, "44000", 45000),
+    ],
+)
+def test_a_trailing_stop_follows_between_two_looks(last, high, low, filled) -> None:
+    """The best price since the last look moves the stop, and the way back meets it at its own level."""
+    run("buy", MarketType.FUTURES, trailing_stop=TrailingStop(percent=Decimal(10)))
+    look(last, high, low)
+    assert order_store()["0.sl"].average_price == filled
+
+
+def test_a_price_that_is_delivered_again_moves_and_fires_nothing_more() -> None:
+    """Its low came before its high, and the stop that the high has moved never saw the low."""
+    run("buy", MarketType.FUTURES, trailing_stop=TrailingStop(percent=Decimal(10)))
+    at = datetime.now(UTC)
+    update = PriceUpdate(
+        update_id="1",
+        account_id=ACCOUNT,
+        exchange="paper",
+        symbol="BTCUSDT",
+        price=Decimal(58000),
+        at=at,
+        market_type=MarketType.FUTURES,
+        high=Decimal(60000),
+        low=Decimal(51000),
+        since=at - timedelta(microseconds=1),
+    )
+    for _ in range(2):
+        execute_signal.on_price(update)
+        assert (statuses()["0.sl"], stop_price()) == ("open", Decimal(54000))
+    later = update.model_copy(update={"since": at, "at": at + timedelta(microseconds=1), "high": None})
+    execute_signal.on_price(later)
+    assert order_store()["0.sl"].average_price == Decimal(54000)
+
+
+def test_break_even_after_a_take_profit(market_type: MarketType) -> None:
+    """The stops of the other shares go to the average fill price, and nothing can be lost any more."""
+    run("buy", market_type, **SHARES, break_even_after=BreakEven(take_profits=1))
+    see("52000")
+    left = {leg: order.stop_price for leg, order in order_store().items() if order.status.value == "open"}
+    assert left == {"0.slb": Decimal(50000), "0.tpb": Decimal(55000), "0.slc": Decimal(50000)}
+    see("49999")
+    assert held() == 0
+
+
+def test_break_even_after_the_second_take_profit(market_type: MarketType) -> None:
+    """The first one moves nothing."""
+    run("buy", market_type, **SHARES, break_even_after=BreakEven(take_profits=2))
+    see("52000")
+    assert order_store()["0.slc"].stop_price == Decimal(45000)
+    see("55000")
+    assert order_store()["0.slc"].stop_price == Decimal(50000)
+
+
+def test_break_even_after_a_move(market_type: MarketType) -> None:
+    """A stop that is better already stays."""
+    run("buy", market_type, stop_loss=Decimal(45000), break_even_after=BreakEven(percent=Decimal(3)))
+    see("51499")
+    assert stop_price() == Decimal(45000)
+    see("51500")
+    assert stop_price() == Decimal(50000)
+    see("51000")
+    assert stop_price() == Decimal(50000)
+
+
+def test_a_take_profit_at_market_counts_for_break_even() -> None:
+    """The entry filled where its first take-profit had been passed already."""
+    run(
+        "buy",
+        MarketType.FUTURES,
+        order_type=OrderType.STOP_MARKET,
+        legs=(Leg(percent=Decimal(10), stop_price=Decimal(51000)),),
+        stop_loss=Decimal(45000),
+        take_profits=tuple(TakeProfit(price=Decimal(price), share=Decimal(50)) for price in (52000, 60000)),
+        break_even_after=BreakEven(take_profits=1),
+    )
+    see("53000")
+    assert statuses() == {"0": "filled", "0.tp": "filled", "0.slb": "open", "0.tpb": "open"}
+    assert order_store()["0.slb"].stop_price == order_store()["0"].average_price == Decimal(53000)
+
+
+def test_the_newer_entry_takes_its_own_exits_only(market_type: MarketType) -> None:
+    """Its take-profit fills first. The older entry keeps its stop-loss and its take-profit."""
+    run("buy", market_type, stop_loss=Decimal(45000), take_profit=Decimal(60000))
+    run("buy", market_type, stop_loss=Decimal(46000), take_profit=Decimal(51000))
+    see("51000")
+    left = {(order.leg, order.stop_price) for order in all_orders() if order.status.value == "open"}
+    assert left == {("0.sl", Decimal(45000)), ("0.tp", Decimal(60000))}
+    assert held() == Decimal("0.1")
+
+
+def all_orders() -> list[Order]:
+    items = aws.query_all("orders", "account_id = :account", index="by_account", account=ACCOUNT)
+    return [store.order_from_item(item) for item in items]

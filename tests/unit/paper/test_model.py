@@ -53,7 +53,9 @@ ORDER = st.fixed_dictionaries(
         "whole": st.booleans(),
         "post_only": st.sampled_from([False, False, False, True]),
         "wait": st.sampled_from([None, None, None, "GTC", "IOC", "FOK"]),
-        "exits": st.sampled_from([None, None, ("0.9", "1.1"), ("0.98", "1.02")]),
+        "exits": st.sampled_from(
+            [None, None, [("0.9", "1.1")], [("0.98", "1.02")], [("0.9", "1.02"), ("0.9", "1.1")]]
+        ),
         "strategy": st.sampled_from(["", "a", "b"]),
     }
 )
@@ -123,12 +125,22 @@ class Both:
         )
         filled = self.place(request, price, asked["strategy"])
         if filled and asked["exits"] and not request.reduce_only and (futures or request.side is Side.BUY):
-            self.protect(request, filled, price, asked["exits"], asked["strategy"])
+            shares = asked["exits"]
+            half = filled / 2 // instrument.quantity_step * instrument.quantity_step
+            parts = [filled] if len(shares) == 1 or not half else [half, filled - half]
+            for number, (part, exits) in enumerate(zip(parts, shares, strict=False)):
+                self.protect(request, part, price, exits, asked["strategy"], number)
 
     def protect(
-        self, entry: OrderRequest, filled: D, price: D, exits: tuple[str, str], strategy: str
+        self,
+        entry: OrderRequest,
+        filled: D,
+        price: D,
+        exits: tuple[str, str],
+        strategy: str,
+        number: int,
     ) -> None:
-        """A pair of orders that leave what the entry opened."""
+        """A pair of orders that leave a share of what the entry opened."""
         side = Side.SELL if entry.side is Side.BUY else Side.BUY
         for factor in exits:
             stop, futures = (
@@ -145,9 +157,8 @@ class Both:
                 stop_price=stop,
                 reduce_only=futures,
             )
-            self.place(
-                OrderRequest(**{**_fields(exit_), "oco_group": entry.client_order_id}), price, strategy
-            )
+            group = f"{entry.client_order_id}{number or ''}"
+            self.place(OrderRequest(**{**_fields(exit_), "oco_group": group}), price, strategy)
         self.book.end_exits(entry.instrument)
         self.model.trim(_asked(entry, strategy))
         self.ended({})

@@ -572,12 +572,12 @@ def test_protection_that_nobody_would_place() -> None:
         "stopLossPrice",
         "slPrice",
         "sl_percent",
-        "trailing_stop",
+        "trailing",
         "tp1",
         "stop",
         "Break-Even",
         "TARGET 1",
-        "takeProfits",
+        "profitTargets",
         "trail_pct",
     ):
         refused(personal(**{name: 1}), "unknown_field", name)
@@ -587,7 +587,8 @@ def test_protection_that_nobody_would_place() -> None:
     refused(personal(stop_loss=""), "empty_field", "stop_loss")
     refused(personal(action="sell", reduce_only=""), "empty_field", "reduce_only")
     refused(personal(action="sell", closePosition=True), "unknown_field", "closePosition")
-    refused(personal(stopLoss={"percent": 2}), "invalid_number", "stopLoss")
+    refused(personal(stopLoss={"pips": 20}), "unknown_field", "stopLoss.pips")
+    refused(personal(trailing_stop=1), "invalid_exit", "trailing_stop")
     refused(personal(market_position=""), "empty_field", "market_position")
     assert not trades()
 

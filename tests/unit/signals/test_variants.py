@@ -9,7 +9,7 @@ import pytest
 from chalicelib.errors import Refused
 from chalicelib.signals.models import Signal
 from chalicelib.signals.reading import fields, variants
-from chalicelib.trading import Action, Leg, MarketType, OrderType, TimeInForce, Variant
+from chalicelib.trading import Action, ExitLevel, Leg, MarketType, OrderType, TimeInForce, Variant
 
 GROUP = {
     "group_name": "my_strategy",
@@ -146,7 +146,8 @@ def test_terms_of_an_order():
         Variant.PERSONAL, PERSONAL, tif="ioc", reduceOnly=True, post_only="no", tp="51000", stopLoss=49000
     )
     assert (signal.time_in_force, signal.reduce_only, signal.post_only) == (TimeInForce.IOC, True, False)
-    assert (signal.take_profit, signal.stop_loss) == (Decimal(51000), Decimal(49000))
+    levels = (ExitLevel(price=Decimal(51000)), ExitLevel(price=Decimal(49000)))
+    assert (signal.take_profit, signal.stop_loss) == levels
     plain = read(Variant.PERSONAL, PERSONAL)
     assert (plain.time_in_force, plain.reduce_only, plain.take_profit) == (None, False, None)
 

@@ -7,6 +7,8 @@ from chalicelib.execution.halt_routes import SET_HALT
 from chalicelib.health import HEALTH
 from chalicelib.history.audit_routes import AUDIT
 from chalicelib.history.event_routes import EVENTS
+from chalicelib.journal.performance_routes import PERFORMANCE
+from chalicelib.journal.routes import JOURNAL
 from chalicelib.openapi import closed
 from chalicelib.openapi import document as openapi
 from chalicelib.paper.routes import PAPER_ACCOUNTS
@@ -31,6 +33,7 @@ aws.prepare("dynamodb")
 
 ROUTES = [
     *(*DASHBOARD, *HEALTH, *READING, *EXPLAINING, *POSITIONS, *EQUITY, *PRICES, *EVENTS, *REALTIME),
+    *(*JOURNAL, *PERFORMANCE),
     *(*USERS, *ACCOUNTS, *STRATEGIES, *HALT, *SET_HALT, *PAPER_ACCOUNTS, *AUDIT),
     *(*PAYMENTS, *TICKETS, *TELEGRAM, *WEBHOOKS),
 ]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tradehook import accounts, deployment, signals, strategies, switches, tail, tokens, users
+from tradehook import accounts, deployment, journal, signals, strategies, switches, tail, tokens, users
 from tradehook.client import Client, Failed
 from tradehook.show import Output
 
@@ -20,6 +20,7 @@ app = typer.Typer(
 for name, group in (
     *(("users", users.app), ("tokens", tokens.app), ("accounts", accounts.app)),
     *(("strategies", strategies.app), ("audit", switches.audit_app)),
+    ("journal", journal.app),
 ):
     app.add_typer(group, name=name)
 for command in (signals.send, tail.tail, switches.halt, switches.resume, switches.halts, switches.rules):

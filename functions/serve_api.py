@@ -9,7 +9,7 @@ from chalicelib.history.audit_routes import AUDIT
 from chalicelib.history.event_routes import EVENTS
 from chalicelib.journal.performance_routes import PERFORMANCE
 from chalicelib.journal.routes import JOURNAL
-from chalicelib.openapi import closed
+from chalicelib.openapi import closed, csv_lists
 from chalicelib.openapi import document as openapi
 from chalicelib.paper.routes import PAPER_ACCOUNTS
 from chalicelib.payments.routes import PAYMENTS
@@ -38,6 +38,6 @@ ROUTES = [
     *(*PAYMENTS, *TICKETS, *TELEGRAM, *WEBHOOKS),
 ]
 
-SERVED = Served([*ROUTES, *openapi.routes([*ROUTES, *INBOUND, *XC])], closed.check)
+SERVED = Served([*ROUTES, *openapi.routes([*ROUTES, *INBOUND, *XC])], closed.check, csv_lists.represent)
 
 app = build("serve_api", SERVED)

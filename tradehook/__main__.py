@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from tradehook import accounts, deployment, journal, signals, strategies, switches, tail, tokens, users
+from tradehook import (
+    accounts,
+    deployment,
+    export,
+    journal,
+    signals,
+    strategies,
+    switches,
+    tail,
+    tokens,
+    users,
+)
 from tradehook.client import Client, Failed
 from tradehook.show import Output
 
@@ -23,7 +34,15 @@ for name, group in (
     ("journal", journal.app),
 ):
     app.add_typer(group, name=name)
-for command in (signals.send, tail.tail, switches.halt, switches.resume, switches.halts, switches.rules):
+for command in (
+    signals.send,
+    tail.tail,
+    export.export,
+    switches.halt,
+    switches.resume,
+    switches.halts,
+    switches.rules,
+):
     app.command()(command)
 for operation in (deployment.bootstrap, deployment.dead, deployment.redrive):
     app.command(rich_help_panel="With AWS credentials, in a checkout")(operation)

@@ -7,6 +7,8 @@ const ICONS = {
   orders: "M4 6h16M4 12h16M4 18h10",
   positions: "M12 3v9l7 5M12 3a9 9 0 1 0 9 9",
   equity: "M3 17l6-6 4 4 8-9M15 6h6v6",
+  trades: "M4 8h13m-4-4 4 4-4 4M20 16H7m4-4-4 4 4 4",
+  performance: "M5 20V10M12 20V4M19 20v-7",
   webhooks: "M4 12h12m-5-5 5 5-5 5M20 4v16",
   users: "M16 19v-1a4 4 0 0 0-8 0v1M12 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6",
   strategies: "M4 5h6v6H4zM14 13h6v6h-6zM10 8h7v5",
@@ -27,6 +29,9 @@ export const Icon = ({ name }) => html`<svg class="icon" viewBox="0 0 24 24" ari
 export const Ltr = ({ children, mono }) => html`<bdi dir="ltr" class=${mono ? "mono" : ""}>${children}</bdi>`;
 
 export const Num = ({ value, unit }) => html`<bdi dir="ltr" class="num">${number(value)}${unit ? html` <small>${unit}</small>` : null}</bdi>`;
+
+/** A result: its sign decides its colour. */
+export const Gain = ({ value, unit }) => (value === undefined || value === null ? "–" : html`<span class=${String(value).startsWith("-") ? "loss" : "gain"}><${Num} value=${value} unit=${unit} /></span>`);
 
 export function Time({ value }) {
   useStore(zone);

@@ -24,7 +24,7 @@ def list_trades(request: Request) -> Answer:
     last = f"{timestamp(until)}~" if until else _LATEST
     filters: dict[str, Any] = {}
     if symbol := request.query.get("symbol"):
-        filters["symbol"] = symbols.resolve(symbol).name
+        filters["symbol"] = symbols.resolve(symbol, paper=True).name  # any symbol that can be traded
     filters |= {name: value for name in ("account_id", "strategy") if (value := request.query.get(name))}
     expression = " AND ".join(f"#{name} = :{name}" for name in filters)
     only = filters | ({"filter_expression": expression} if filters else {})

@@ -1,14 +1,12 @@
 // What is held, account by account.
 import { t } from "../i18n.js";
 import { html, useList, useLive, useRef } from "../lib.js";
-import { Badge, Card, Empty, Ltr, Num, Page, Table } from "../ui.js";
+import { Badge, Card, Empty, Gain, Ltr, Num, Page, Table } from "../ui.js";
 
 const PRICES_EVERY_MS = 3000; // prices come more often than anybody reads
 
 /** An average price to eight digits: what is beyond them says nothing. */
 const price = (value) => (value === undefined || value === null ? value : Number(Number(value).toPrecision(8)));
-
-const gain = (value) => (value === undefined || value === null ? "–" : html`<span class=${String(value).startsWith("-") ? "loss" : "gain"}><${Num} value=${value} /></span>`);
 
 export function Positions({ user, title }) {
   const list = useList(`/positions?user_id=${user}&limit=100`, { again: "order.*" });
@@ -29,7 +27,7 @@ export function Positions({ user, title }) {
       [t("Entry"), (item) => html`<${Num} value=${price(item.entry_price)} />`, "num minor"],
       [t("Market price"), (item) => html`<${Num} value=${item.price} />`, "num"],
       [t("Value"), (item) => html`<${Num} value=${item.value} />`, "num"],
-      [t("Profit"), (item) => gain(item.unrealized_pnl), "num"],
+      [t("Profit"), (item) => html`<${Gain} value=${item.unrealized_pnl} />`, "num"],
     ]} empty=${html`<${Empty} icon="positions" title=${t("No positions")}>${t("Nothing is held on any account.")}<//>`} /><//>
   <//>`;
 }

@@ -121,7 +121,8 @@ def test_filters(api: Api) -> None:
         assert status == 200, body
         return [each["symbol"] for each in body["items"]]
 
-    assert listed(symbol="AAPL") == ["AAPL"]
+    assert listed(symbol="AAPL") == listed(symbol="aapl") == ["AAPL"]
+    assert listed(symbol="JEA40B32D") == listed(symbol="BTC/USDT") == []
     assert listed(account_id="1-main") == ["MSFT", "AAPL"]
     assert listed(account_id="other") == listed(strategy="none") == []
     assert listed(to=first["closed_at"]) == ["AAPL"]

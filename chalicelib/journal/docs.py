@@ -1,5 +1,6 @@
 """OpenAPI documentation of the journal's routes."""
 
+from chalicelib.journal.figures import PERCENTILES
 from chalicelib.journal.models import Trade
 from chalicelib.openapi.docs import OWNER, Docs, listing
 from chalicelib.openapi.examples import ACCOUNT_ID, AT, SIGNAL_ID, USER_ID
@@ -67,6 +68,7 @@ _ROW = obj(
     **dict.fromkeys(("longest_win_streak", "longest_loss_streak", "current_streak"), WHOLE),
     average_duration_s=_MAYBE,
     average_slippage_bps=_MAYBE,
+    **{f"slippage_p{each}_bps": _MAYBE for each in PERCENTILES},
 )
 _row = {
     "strategy": "strategy-a",
@@ -95,6 +97,9 @@ _row = {
     "current_streak": 1,
     "average_duration_s": 5400,
     "average_slippage_bps": 4.9,
+    "slippage_p50_bps": 5.06,
+    "slippage_p90_bps": 7.3,
+    "slippage_p99_bps": 7.3,
 }
 PERIOD = {
     "from": {**TIME, "description": "Trades closed at or after this time"},

@@ -11,7 +11,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from chalicelib.exchanges.wire import rounded
+from chalicelib.journal import slippage
 from chalicelib.journal.models import Trade
+
+PERCENTILES = (50, 90, 99)
+"""Of slippage."""
 
 _ZERO = Decimal(0)
 _DAYS_A_YEAR = 365  # crypto trades every day
@@ -29,6 +33,7 @@ class Totals(BaseModel):
         seconds: How long these were open.
         slipped: Sum of their slippage, basis points.
         priced: Number of trades whose slippage is known.
+        slippage: Their counts by size, see `slippage.py`.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -53,6 +58,7 @@ class Totals(BaseModel):
     seconds: Decimal = _ZERO
     slipped: Decimal = _ZERO
     priced: int = 0
+    slippage: dict[str, int] = {}
 
     @property
     def net(self) -> Decimal:
@@ -91,6 +97,7 @@ def totals_of(trade: Trade) -> Totals:
         seconds=_seconds(trade.closed_at - opened) if opened else _ZERO,
         slipped=trade.slippage_bps or _ZERO,
         priced=int(trade.slippage_bps is not None),
+        slippage=slippage.counts_of(trade.slippage_bps),
     )
 
 
@@ -102,6 +109,7 @@ def joined(first: Totals, second: Totals) -> Totals:
         "peak": max(first.peak, first.net + second.peak),
         "trough": min(first.trough, first.net + second.trough),
         "drawdown": max(first.drawdown, second.drawdown, first.peak - first.net - second.trough),
+        "slippage": slippage.added(first.slippage, second.slippage),
     }
     # Where the last series of the first and the first of the second are of one kind, they are one series.
     meeting = first.last_run + second.first_run if first.last_run * second.first_run > 0 else 0
@@ -159,6 +167,7 @@ def figures(days: Mapping[date, Totals], until: date, capital: Decimal | None) -
         "current_streak": found.last_run,
         "average_duration_s": _ratio(found.seconds, found.timed),
         "average_slippage_bps": _ratio(found.slipped, found.priced),
+        **{f"slippage_p{each}_bps": slippage.percentile(found.slippage, each) for each in PERCENTILES},
     }
 
 

@@ -362,13 +362,15 @@ def _routes(bench_environment: BenchEnvironment, bench_user: BenchUser, archive:
         "/trades": [{"symbol": "XRPUSDT"}],
         "/webhooks/{webhook_id}/deliveries": [{"status": "failed"}],
     }
+    required = {"/prices": {"symbol": "BTCUSDT"}}
     for route, methods in serve_api.app.routes.items():
         if "GET" not in methods:
             continue
         path = {name: known.get(name, "1") for name in methods["GET"].view_args}
-        for query in [None, *filters.get(route, [])]:
-            for who, token in tokens.items() if query is None else [("user", bench_user.api_token)]:
-                narrowed = f" by {', '.join(query)}" if query else ""
+        usual = required.get(route)
+        for query in [usual, *filters.get(route, [])]:
+            for who, token in tokens.items() if query is usual else [("user", bench_user.api_token)]:
+                narrowed = f" by {', '.join(query)}" if query and query is not usual else ""
                 yield (
                     f"GET {route}{narrowed} as {who}",
                     _reading(route, path, query, token, known=path.keys() <= known.keys()),

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.events.models import LoggedEvent
 from chalicelib.signals import sweep
-from chalicelib.telegram.texts import text
+from chalicelib.telegram import wording
 from functions import execute_orders, receive_signals
 from testkit import pump, records
 from testkit.api import Api
@@ -88,8 +89,34 @@ def test_it_is_announced() -> None:
     pump.publish()
     [event] = [each for each in pump.events("user#1") if each["type"] == "trade.closed"]
     assert (event["payload"]["net_profit"], event["payload"]["side"]) == ("393.45", "long")
-    said = text("trade.closed", event["payload"] | {"side": "LONG"}, "en")
+    said = wording.of_event(logged(event["payload"]), "en")
     assert said == "Trade closed: LONG 100 AAPL from 185.59 to 189.9 on paper\nResult 393.45 USD, fees 37.55"
+
+
+def test_fees_that_are_not_in_the_result_are_named() -> None:
+    """In every language, because a result without them is too good."""
+    trade(BUY, SELL)
+    pump.publish()
+    [event] = [each for each in pump.events("user#1") if each["type"] == "trade.closed"]
+    fees = [{"currency": "BNB", "amount": "0.003"}, {"currency": "several", "amount": None}]
+    for language in ("en", "ko", "zh", "ar", "ru"):
+        said = wording.of_event(logged(event["payload"] | {"other_fees": fees}), language)
+        assert said is not None
+        assert said.endswith("0.003 BNB, ? several")
+
+
+def logged(payload: dict[str, Any]) -> LoggedEvent:
+    """The event as it reaches Telegram."""
+    return LoggedEvent(
+        stream="user#1",
+        sequence=1,
+        event_id="e",
+        type="trade.closed",
+        payload=payload,
+        entity="trade#t",
+        user_id="1",
+        timestamp=datetime.now(UTC),
+    )
 
 
 def test_an_opening_fill_writes_no_more_than_before() -> None:

@@ -19,10 +19,13 @@ from chalicelib.paper.balances import DOLLARS
 GROUPINGS = ("strategy", "account", "symbol", "user")
 """What totals are kept by."""
 
+EVERYBODY = "everybody"
+"""Stands for the user in totals by user that administrators compare."""
+
 TradeKey = tuple[str, str]
 """User and range key of a trade."""
 
-_AT_ONCE = 10  # trades in a transaction: each is marked, and changes the totals of up to four groups
+_AT_ONCE = 10  # trades in a transaction: each is marked, and changes the totals of up to five groups
 _TRIES = 8
 
 
@@ -124,4 +127,5 @@ def _keys(trade: Trade) -> list[aws.Key]:
         "user": trade.user_id,
     }
     day, currency = date.fromisoformat(timestamp(trade.closed_at)[:10]), unit(trade.currency)
-    return [totals_key(trade.user_id, by, day, currency, name) for by, name in names.items()]
+    own = [totals_key(trade.user_id, by, day, currency, name) for by, name in names.items()]
+    return [*own, totals_key(EVERYBODY, "user", day, currency, trade.user_id)]

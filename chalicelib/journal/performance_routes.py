@@ -9,7 +9,7 @@ from chalicelib import aws, inputs, paging
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Refused
 from chalicelib.http import Answer, Request, Route
-from chalicelib.journal.add_up import GROUPINGS
+from chalicelib.journal.add_up import EVERYBODY, GROUPINGS
 from chalicelib.journal.figures import Totals, figures
 from chalicelib.users.access import caller
 from chalicelib.users.models import shown_id
@@ -29,11 +29,13 @@ Group = tuple[str, str]
 def get_performance(request: Request) -> Answer:
     """Returns what trades came to, by strategy, account, symbol or user: a row for each group and currency.
 
+    An admin without `user_id` gets a row for each user by `by=user`.
+
     `from` and `to` are days in UTC, both included, at most 366. By default the last 90. `capital` is what was
     there before the first day, for the ratios. `days=true` adds each day's result.
     """
-    user_id = caller(request).whose(request)
-    by = inputs.choice(request, "by", GROUPINGS) or "strategy"
+    who, by = caller(request), inputs.choice(request, "by", GROUPINGS) or "strategy"
+    user_id = (who.whose_or_all(request) or EVERYBODY) if by == "user" else who.whose(request)
     first, last = _period(request)
     capital, with_days = _capital(request), inputs.flag(request, "days")
     groups = _read(user_id, by, first, last)

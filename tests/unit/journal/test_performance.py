@@ -237,3 +237,20 @@ def test_a_user_sees_own_figures(api: Api) -> None:
     pump.add_up()
     assert api("3", "GET", "/performance", query={"by": "user", "from": "2026-01-01"})[1]["items"] == []
     assert api("3", "GET", "/performance", query={"user_id": "1"})[0] in (403, 404)
+
+
+def test_admins_compare_users(api: Api) -> None:
+    """A row for each user, or for the one that is named. A user gets no other's."""
+    records.add_user("2", role="admin")
+    api.sign_in("2")
+    closed(1, "1")
+    closed(2, "5", user_id="9")
+    pump.add_up()
+    query = {"by": "user", "from": "2026-01-01", "to": "2026-01-31"}
+
+    def rows(user: str, **more: str) -> list[tuple[int, int]]:
+        items = api(user, "GET", "/performance", query=query | more)[1]["items"]
+        return [(row["user_id"], row["net_profit"]) for row in items]
+
+    assert rows("2") == [(1, 1), (9, 5)]
+    assert rows("2", user_id="1") == rows("1") == [(1, 1)]

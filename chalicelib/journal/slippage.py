@@ -26,7 +26,7 @@ def added(first: Counts, second: Counts) -> Counts:
 
 
 def percentile(counts: Mapping[str, int], percent: int) -> Decimal | None:
-    """Returns the value that so many percent of all values do not exceed. None without values."""
+    """Returns the value that this percentage of all values does not exceed. None without values."""
     total = sum(counts.values())
     rank = math.ceil(total * percent / 100)
     for name in sorted(counts, key=_middle):

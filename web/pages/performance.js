@@ -9,7 +9,7 @@ const PERIODS = [["7", s("7 days")], ["30", s("30 days")], ["90", s("90 days")],
 const FIELDS = { strategy: "strategy", account: "account_id", symbol: "symbol" };
 const DAY = 86_400_000;
 
-/** The first day of a period of so many days that ends today, in UTC. */
+/** The first day of a period of this length in days that ends today, in UTC. */
 const since = (days) => new Date(Date.now() - (Number(days) - 1) * DAY).toISOString().slice(0, 10);
 
 const share = (value) => (value === null ? "–" : html`<${Ltr}>${number((100 * value).toFixed(1))} %<//>`);

@@ -150,7 +150,7 @@ def test_negative_numbers_stay_numbers(value: Any, cell: str) -> None:
 
 @pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not installed")
 def test_libreoffice_reads_types(tmp_path: Path) -> None:
-    """Numbers are numbers, texts are texts, and nothing is reckoned."""
+    """Numbers are numbers, texts are texts, and no formula runs."""
     text = csv_lists.text(
         [{"name": "=1+1", "profit": Decimal("-5.5")}, {"name": 'a,\n"b"', "profit": 2}], ["name", "profit"]
     )

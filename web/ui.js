@@ -1,4 +1,5 @@
 // The pieces pages are made of.
+import { csv } from "./api.js";
 import { exactTime, number, t, time, word, zone } from "./i18n.js";
 import { html, useAction, useEffect, useRef, useState, useStore } from "./lib.js";
 
@@ -104,6 +105,18 @@ export function Copy({ text, label }) {
     setTimeout(() => set(false), 1500);
   };
   return html`<button class="quiet" onClick=${copy}><${Icon} name="copy" />${done ? t("Copied") : label ?? t("Copy")}</button>`;
+}
+
+/** Saves a whole list as a CSV file. */
+export function Download({ path, name }) {
+  const [run, { busy, error }] = useAction(async () => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([await csv(path)], { type: "text/csv" }));
+    link.download = `${name}.csv`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  });
+  return html`<button onClick=${run} disabled=${busy}>${t("Download as CSV")}</button>${error && html`<${Notice} error=${error} />`}`;
 }
 
 export const Code = ({ children }) => html`<pre dir="ltr" tabindex="0">${typeof children === "string" ? children : JSON.stringify(children, null, 2)}</pre>`;

@@ -1,6 +1,7 @@
 // The dashboard in Chromium, on a running stack: TRADEHOOK_URL and the tokens of its stack.env in the environment.
 // SCREENSHOTS=directory keeps a picture of each page.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 import { endpoints, month, receiver, trades } from "./furnish.mjs";
@@ -168,6 +169,11 @@ test("a closed trade is seen with its result, and in the figures", async () => {
   const row = page.locator("tbody tr", { hasText: ticker });
   await row.waitFor({ timeout: 20_000 }); // by itself, with the event
   assert.match(await row.innerText(), /39\.34/); // 43.10 less fees of 1.86 and 1.90
+  const saving = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download as CSV" }).click();
+  const saved = await saving;
+  assert.equal(saved.suggestedFilename(), "trades.csv");
+  assert.match(await readFile(await saved.path(), "utf8"), new RegExp(`^trade_id,[^]*,${ticker},[^]*39\\.34`));
   await go(page, "performance");
   await page.locator(".segments button", { hasText: "Symbol" }).click();
   const figures = page.locator("tbody tr", { hasText: ticker });

@@ -88,6 +88,7 @@ export default {
   "Description": "الوصف",
   "Device": "الجهاز",
   "Done": "تم",
+  "Download as CSV": "تنزيل بصيغة CSV",
   "Dry run": "تشغيل تجريبي",
   "Each signal opens to everything that came of it.": "كل إشارة تُفتح على كل ما نتج عنها.",
   "Empty: all": "فارغ: الكل",

@@ -88,6 +88,7 @@ export default {
   "Description": "설명",
   "Device": "기기",
   "Done": "완료",
+  "Download as CSV": "CSV로 내려받기",
   "Dry run": "모의 실행",
   "Each signal opens to everything that came of it.": "신호를 열면 그 결과를 모두 볼 수 있습니다.",
   "Empty: all": "비워 두면 전체",

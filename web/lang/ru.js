@@ -88,6 +88,7 @@ export default {
   "Description": "Описание",
   "Device": "Устройство",
   "Done": "Готово",
+  "Download as CSV": "Скачать CSV",
   "Dry run": "Пробный прогон",
   "Each signal opens to everything that came of it.": "Откройте сигнал, чтобы увидеть всё, к чему он привёл.",
   "Empty: all": "Пусто: все",

@@ -88,6 +88,7 @@ export default {
   "Description": "说明",
   "Device": "设备",
   "Done": "完成",
+  "Download as CSV": "下载 CSV",
   "Dry run": "试运行",
   "Each signal opens to everything that came of it.": "打开信号即可查看其产生的全部结果。",
   "Empty: all": "留空：全部",

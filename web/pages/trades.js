@@ -1,12 +1,13 @@
 // Closed round trips and their results, the last one first.
 import { t } from "../i18n.js";
 import { html, useList } from "../lib.js";
-import { Badge, Card, Empty, Gain, Ltr, Num, Page, Table, Time } from "../ui.js";
+import { Badge, Card, Download, Empty, Gain, Ltr, Num, Page, Table, Time } from "../ui.js";
 
 export function Trades({ user, title }) {
   const list = useList(`/trades?user_id=${user}&limit=50`, { again: "trade.*" });
   const items = list.items?.map((trade) => ({ ...trade, key: trade.trade_id }));
-  return html`<${Page} title=${title} lead=${t("Positions that were closed, with their result after fees.")}>
+  return html`<${Page} title=${title} lead=${t("Positions that were closed, with their result after fees.")}
+      actions=${html`<${Download} path=${`/trades?user_id=${user}`} name="trades" />`}>
     <${Card}><${Table} label=${title} list=${{ ...list, items }} columns=${[
       [t("Closed"), (trade) => html`<${Time} value=${trade.closed_at} />`],
       [t("Side"), (trade) => html`<${Badge} value=${trade.side} />`],

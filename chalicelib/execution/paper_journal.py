@@ -49,7 +49,7 @@ class PaperJournal:
                 at=at,
                 fee=fill.fee,
                 rounding=fill.rounding,
-                signal_price=order.signal_price if fill.symbol == order.symbol else None,
+                signal_price=order.wanted_price if fill.symbol == order.symbol else None,
             ),
             fill.held,
             fill.average_price,

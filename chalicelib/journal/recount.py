@@ -142,7 +142,7 @@ def _fill(order: Order, signed: Decimal, held: Decimal, average: Decimal) -> Fil
         at=order.filled_at or order.updated_at,
         fee=fee or _ZERO,
         other_fees=others,
-        signal_price=order.signal_price,
+        signal_price=order.wanted_price,
     )
     return fill if order.booked else replace(fill, rounding=_rounding(order, signed, held, average))
 

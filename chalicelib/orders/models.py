@@ -288,6 +288,12 @@ class Order(BaseModel):
         return entry if dot else None
 
     @property
+    def wanted_price(self) -> Decimal | None:
+        """The price that fills are compared with: `signal_price`, or where a protective stop stands now."""
+        moved = self.stop_price if self.exit_of is not None else None
+        return self.signal_price if moved is None else moved
+
+    @property
     def unprotected(self) -> Decimal:
         """Filled base units without take-profit or stop-loss."""
         wanted = self.take_profit is not None or self.stop_loss is not None

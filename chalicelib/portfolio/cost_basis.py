@@ -206,7 +206,7 @@ def _round_trips(
         at=order.updated_at,
         fee=fee or _ZERO,
         other_fees={order.fee_currency or "unknown": order.fee} if fee is None else {},
-        signal_price=order.signal_price,
+        signal_price=order.wanted_price,
     )
     lots, closed = apply_fill(
         models.read_lots(entry.lots), fill, entry.quantity, entry.average_price, instrument.quantity_step

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.events.models import LoggedEvent
+from chalicelib.orders.store import order_from_item
 from chalicelib.signals import sweep
 from chalicelib.telegram import wording
 from functions import execute_orders, receive_signals
@@ -213,6 +214,10 @@ def test_a_resting_order_closes_a_trade() -> None:
     assert api("1", "POST", "/paper/prices", {"symbol": "BTCUSDT", "price": 48900})[0] == 201
     pump.execute()
     [found] = pump.items("trades")
+    [stop] = [order_from_item(item) for item in pump.items("orders") if item["leg"].endswith(".sl")]
+    assert stop.wanted_price == stop.signal_price == stop.stop_price
+    moved = stop.model_copy(update={"stop_price": Decimal(49500)})
+    assert moved.wanted_price == 49500  # a stop that has been moved is not compared with where it began
     assert (found["strategy"], found["side"], found["account_id"]) == ("s", "long", "1-sim")
     assert found["net_profit"] < 0
     assert found["slippage_bps"] > 5  # the price fell below the stop

@@ -247,7 +247,7 @@ class _Archive:
         for days in range(_DAYS):
             day = (now - timedelta(days=days)).date()
             key = add_up.totals_key(trade.user_id, "strategy", day, "USD", "bench")
-            aws.write(aws.put_write("performance", {**key, **totals_of(trade).model_dump(), "version": 1}))
+            aws.write(aws.put_write("performance", add_up.totals_item(key, totals_of(trade), 1)))
         put = store.trade_writes([trade])[0]["Put"]
         item = aws.from_dynamodb(put["Item"])
         return {name: value for name, value in item.items() if name != store.UNCOUNTED}

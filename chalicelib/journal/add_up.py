@@ -73,6 +73,16 @@ def totals_key(user_id: str, by: str, day: date, currency: str, name: str) -> aw
     return {"subject": f"{user_id}#{by}", "day": f"{day.isoformat()}#{currency}#{name}"}
 
 
+def totals_item(key: aws.Key, totals: Totals, version: int) -> aws.Item:
+    """Returns the item of totals. They are one text, because an answer reads hundreds of them."""
+    return {**key, "totals": totals.model_dump_json(exclude_defaults=True), "version": version}
+
+
+def totals_from_item(item: aws.Item) -> Totals:
+    """Returns the totals stored in an item."""
+    return Totals.model_validate_json(item["totals"])
+
+
 def unit(currency: str) -> str:
     """Returns the currency in which results are added up. Dollar currencies count at par."""
     return "USD" if currency in DOLLARS else currency
@@ -108,14 +118,13 @@ def _totals_writes(trades: Sequence[Trade]) -> list[aws.Write]:
     found = aws.get_many([("performance", key) for key in keys])
     writes = []
     for key, item, own in zip(keys, found, added.values(), strict=True):
-        after = Totals.model_validate(item or {})
+        after = totals_from_item(item) if item else Totals()
         for trade in own:
             after = joined(after, totals_of(trade))
         version = int(item["version"]) if item else 0
         condition = "version = :read" if version else "attribute_not_exists(version)"
         values = {"read": version} if version else {}
-        new = {**key, **after.model_dump(), "version": version + 1}
-        writes.append(aws.put_write("performance", new, condition, **values))
+        writes.append(aws.put_write("performance", totals_item(key, after, version + 1), condition, **values))
     return writes
 
 

@@ -9,7 +9,7 @@ from chalicelib import aws, inputs, paging
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Refused
 from chalicelib.http import Answer, Request, Route
-from chalicelib.journal.add_up import EVERYBODY, GROUPINGS
+from chalicelib.journal.add_up import EVERYBODY, GROUPINGS, totals_from_item
 from chalicelib.journal.figures import Totals, figures
 from chalicelib.users.access import caller
 from chalicelib.users.models import shown_id
@@ -75,7 +75,7 @@ def _read(user_id: str, by: str, first: date, last: date) -> dict[Group, dict[da
         if number >= _MOST:
             least = (day + timedelta(days=1)).isoformat()
             raise Refused("out_of_range", field="from", minimum=least, maximum=last.isoformat())
-        groups.setdefault((currency, name), {})[day] = Totals.model_validate(item)
+        groups.setdefault((currency, name), {})[day] = totals_from_item(item)
     return {group: dict(sorted(days.items())) for group, days in groups.items()}
 
 

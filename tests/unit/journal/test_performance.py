@@ -68,7 +68,8 @@ def figures(api: Api, **query: str) -> list[dict]:
 def totals() -> tuple[int, Decimal]:
     """Trades and net result of the user, as added up."""
     [item] = [each for each in pump.items("performance") if each["subject"] == "1#user"]
-    return int(item["trades"]), item["won"] - item["lost"]
+    found = add_up.totals_from_item(item)
+    return found.trades, found.net
 
 
 def test_from_the_signal_to_the_figure(api: Api) -> None:

@@ -1,4 +1,4 @@
-"""The cost of reads as signals, orders and deliveries grow to 100,000.
+"""The cost of reads as signals, orders, trades and deliveries grow to 100,000.
 
 Measured in items that DynamoDB must read.
 """
@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -20,7 +21,11 @@ from unittest.mock import patch
 from bench.harness import BenchEnvironment, BenchUser, Figure, at_most, isolated_tables, spread, watched
 from chalicelib import aws, config
 from chalicelib.events.models import LoggedEvent
+from chalicelib.journal import add_up, store
+from chalicelib.journal.figures import totals_of
+from chalicelib.journal.models import Trade
 from chalicelib.orders import in_flight
+from chalicelib.trading import MarketType
 from chalicelib.webhooks import endpoint_store
 from chalicelib.webhooks.delivery import delivery_store, worker
 from chalicelib.webhooks.delivery.create_deliveries import create_deliveries
@@ -33,6 +38,7 @@ BUDGET_S = 160
 SIZES = (1_000, 10_000, 100_000)
 _LOGARITHMIC = 1.25  # the growth of a logarithm from 10,000 to 100,000; from 1,000 to 10,000 it is more
 _OPEN = 5  # in-flight orders and due deliveries: the same at every size
+_DAYS = 90  # with totals of trades
 _BATCH = 25
 _THREADS = 4
 _TYPES = {"S", "N", "B", "BOOL", "NULL", "M", "L"}
@@ -58,6 +64,7 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """
     logging.disable(logging.WARNING)
     tables = ["signals", "orders", "deliveries", "webhook_logs", "idempotency", "outbox", "in_flight_orders"]
+    tables += ["trades", "performance"]
     with isolated_tables(bench_environment, tables, ["orders-binance", "deliveries"]), _one_minute():
         bench_user = BenchUser(bench_environment, {"binance": 1}, "demo")
         archive = _Archive(bench_user)
@@ -196,7 +203,7 @@ class _Archive:
         assert answer["statusCode"] in {200, 202}, answer
         pump.execute("orders-binance")
         aws.delete_many(
-            "outbox", [{"event_id": item["event_id"]} for item in pump.items("outbox")]
+            "outbox", [{name: item[name] for name in ("owner", "event_id")} for item in pump.items("outbox")]
         )  # as their publication would do
         stored = next(bench_user.signals())
         self.signal_id = stored["signal_id"]
@@ -211,10 +218,39 @@ class _Archive:
         delivery = aws.get(delivery_store.TABLE, delivery_store.key(self.delivery_id))
         assert delivery
         settled = {name: value for name, value in stored.items() if name != "unqueued"}
-        originals = {"signals": settled, "orders": order, "deliveries": delivery}
+        originals = {"signals": settled, "orders": order, "deliveries": delivery, "trades": self._trade()}
         self._copied = {
             table: (aws.to_dynamodb(item), _stuffed(table, item)) for table, item in originals.items()
         }
+
+    def _trade(self) -> aws.Item:
+        """Returns a trade's item, and stores totals for each day of the period that the figures cover."""
+        now = datetime.now(UTC)
+        trade = Trade(
+            trade_id="0" * 32,
+            user_id=str(self._bench_user.user_id),
+            account_id=self._account_id,
+            exchange="binance",
+            market_type=MarketType.SPOT,
+            symbol="BTCUSDT",
+            strategy="bench",
+            side="long",
+            **dict.fromkeys(("quantity", "entry_price", "exit_price"), Decimal(1)),
+            **dict.fromkeys(("fees", "gross_profit", "net_profit"), Decimal("0.1")),
+            other_fees={},
+            currency="USDT",
+            slippage_bps=None,
+            order_id=f"{self.signal_id}-{self._account_id}-0",
+            opened_at=now,
+            closed_at=now,
+        )
+        for days in range(_DAYS):
+            day = (now - timedelta(days=days)).date()
+            key = add_up.totals_key(trade.user_id, "strategy", day, "USD", "bench")
+            aws.write(aws.put_write("performance", add_up.totals_item(key, totals_of(trade), 1)))
+        put = store.trade_writes([trade])[0]["Put"]
+        item = aws.from_dynamodb(put["Item"])
+        return {name: value for name, value in item.items() if name != store.UNCOUNTED}
 
     def grow(self, size: int) -> None:
         """Stores this number of each item, with an unchanged number of open ones."""
@@ -239,6 +275,7 @@ class _Archive:
                 "signals": _text(signal_id=signal_id, received_at=at),
                 "orders": _text(signal_id=signal_id, order_id=order_id, created_at=at),
                 "deliveries": _text(id=f"msg_{signal_id}", placed=f"{at}#{number:012d}"),
+                "trades": _text(closed=f"{at}#{signal_id}"),
             }
             for table, (whole, stuffed) in self._copied.items():
                 copies[table].append((whole if number < SIZES[0] else stuffed) | own[table])
@@ -322,15 +359,18 @@ def _routes(bench_environment: BenchEnvironment, bench_user: BenchUser, archive:
     filters = {
         "/signals": [{"symbol": "XRPUSDT"}],
         "/orders": [{"status": "open"}],
+        "/trades": [{"symbol": "XRPUSDT"}],
         "/webhooks/{webhook_id}/deliveries": [{"status": "failed"}],
     }
+    required = {"/prices": {"symbol": "BTCUSDT"}}
     for route, methods in serve_api.app.routes.items():
         if "GET" not in methods:
             continue
         path = {name: known.get(name, "1") for name in methods["GET"].view_args}
-        for query in [None, *filters.get(route, [])]:
-            for who, token in tokens.items() if query is None else [("user", bench_user.api_token)]:
-                narrowed = f" by {', '.join(query)}" if query else ""
+        usual = required.get(route)
+        for query in [usual, *filters.get(route, [])]:
+            for who, token in tokens.items() if query is usual else [("user", bench_user.api_token)]:
+                narrowed = f" by {', '.join(query)}" if query and query is not usual else ""
                 yield (
                     f"GET {route}{narrowed} as {who}",
                     _reading(route, path, query, token, known=path.keys() <= known.keys()),
@@ -350,7 +390,8 @@ def _reading(
             headers={"Authorization": f"Bearer {token}"},
         )
         answer = serve_api.app(request, gateway.CONTEXT)
-        assert answer["statusCode"] in ({200, 403} if known else {200, 403, 404}), (route, answer)
+        expected = {200, 307, 403} if known else {200, 307, 403, 404}  # 307: the root leads to the dashboard
+        assert answer["statusCode"] in expected, (route, answer)
 
     return read
 

@@ -24,6 +24,7 @@ SAFEGUARDS = {
 
 
 Check = Callable[[Request, Route], None]
+Represent = Callable[[Request, Route, Answer], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,13 @@ class Served:
 
     Attributes:
         check: Refuses requests before they reach their route.
+        represent: Puts answers into the form that the client asks for.
         inbound: The routes check URL and headers themselves, because every request for a webhook is logged.
     """
 
     routes: Sequence[Route]
     check: Check | None = None
+    represent: Represent | None = None
     inbound: bool = False
 
 
@@ -50,16 +53,16 @@ def build(name: str, served: Served) -> Chalice:
 def add(app: Chalice, served: Served) -> None:
     """Adds these routes to the app."""
     for route in served.routes:
-        view = _view(app, route, served.check, inbound=served.inbound)
+        view = _view(app, route, served)
         types = _ANY_TYPE if route.method in ("POST", "PUT", "PATCH") else ["application/json"]
         app.route(
             route.path, methods=[route.method], content_types=types, name=f"{route.method} {route.path}"
         )(view)
 
 
-def _view(app: Chalice, route: Route, check: Check | None, *, inbound: bool) -> Any:
+def _view(app: Chalice, route: Route, served: Served) -> Any:
     def view(**path: str) -> Response:
-        return _response(app.current_request, route, path, check, inbound=inbound)
+        return _response(app.current_request, route, path, served)
 
     return view
 
@@ -90,19 +93,18 @@ def _query(params: Any) -> dict[str, str]:
     return {name: ",".join(dict.fromkeys(params.getlist(name))) for name in params} if params else {}
 
 
-def _response(
-    current: Any, route: Route, path: dict[str, str], check: Check | None, *, inbound: bool
-) -> Response:
+def _response(current: Any, route: Route, path: dict[str, str], served: Served) -> Response:
     """Returns the route's response. This is the only place where errors become HTTP."""
     language = "en"
     try:
         request = _request(current, route, path)
         language = request.language
-        if not inbound:
+        if not served.inbound:
             request.check_values()
-        if check:
-            check(request, route)
-        return _chalice_response(route.answer(request))
+        if served.check:
+            served.check(request, route)
+        answer = route.answer(request)
+        return _chalice_response(served.represent(request, route, answer) if served.represent else answer)
     except Refused as refused:
         return _chalice_response(refusal(refused, language))
     except Retryable as fault:

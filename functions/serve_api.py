@@ -8,7 +8,9 @@ from chalicelib.execution.halt_routes import SET_HALT
 from chalicelib.health import HEALTH
 from chalicelib.history.audit_routes import AUDIT
 from chalicelib.history.event_routes import EVENTS
-from chalicelib.openapi import closed
+from chalicelib.journal.performance_routes import PERFORMANCE
+from chalicelib.journal.routes import JOURNAL
+from chalicelib.openapi import closed, csv_lists
 from chalicelib.openapi import document as openapi
 from chalicelib.paper.routes import PAPER_ACCOUNTS
 from chalicelib.payments.routes import PAYMENTS
@@ -34,10 +36,11 @@ aws.prepare("dynamodb")
 ROUTES = [
     *(*DASHBOARD, *HEALTH, *READING, *CANCELLING, *EXPLAINING),
     *(*POSITIONS, *CLOSE_POSITIONS, *EQUITY, *PRICES, *EVENTS, *REALTIME),
+    *(*JOURNAL, *PERFORMANCE),
     *(*USERS, *ACCOUNTS, *STRATEGIES, *HALT, *SET_HALT, *PAPER_ACCOUNTS, *AUDIT),
     *(*PAYMENTS, *TICKETS, *TELEGRAM, *WEBHOOKS),
 ]
 
-SERVED = Served([*ROUTES, *openapi.routes([*ROUTES, *INBOUND, *XC])], closed.check)
+SERVED = Served([*ROUTES, *openapi.routes([*ROUTES, *INBOUND, *XC])], closed.check, csv_lists.represent)
 
 app = build("serve_api", SERVED)

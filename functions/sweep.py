@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from chalicelib.audit import chain
 from chalicelib.events import publish
 from chalicelib.execution import queue_flatten
+from chalicelib.journal import add_up
 from chalicelib.risk.announce_halt import announce_halt
 from chalicelib.signals import expected_signals, sweep
 from chalicelib.telemetry import Metric, log, measure
@@ -16,7 +17,7 @@ _SETTLED_BY_NOW = timedelta(seconds=30)
 
 
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
-    """Queues stored signals, checks expected signals, and publishes leftover events."""
+    """Queues stored signals, checks expected signals, publishes leftover events, adds up leftover trades."""
     now = datetime.now(UTC)
     signals = sweep.requeue(_SETTLED_BY_NOW, now)
     measure(Metric.SIGNALS_SWEPT, signals)
@@ -36,5 +37,6 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
         "silent": len(silent),
         "notified": notified,
         "events": events,
+        "trades": add_up.sweep(_SETTLED_BY_NOW, now),
         "linked": chain.link(now),
     }

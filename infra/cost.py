@@ -51,10 +51,13 @@ def _used(figures: Figures, size: Figures, described: stack.Stack) -> dict[str, 
     """Returns the monthly usage of each price item."""
     signals = size["signals"]
     accounts = signals * size["accounts_per_signal"]
-    events = signals * figures["events"]["per_signal"] + accounts * figures["events"]["per_account"]
+    trades = accounts * figures["trades_per_account"]
+    numbers = {"per_signal": signals, "per_account": accounts, "per_trade": trades}
+    events = sum(numbers[name] * each for name, each in figures["events"].items())
     runs = {
         "signal": signals,
         "account": accounts,
+        "trade": trades,
         "event": events,
         "message": events * 2,  # the user's stream and the admins'
         "dashboard": events * size["dashboards"],

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -88,7 +89,7 @@ def queue_event(messages: list[dict[str, Any]], queue: str = "orders-paper") -> 
     return {"Records": records}
 
 
-def stream_event(items: list[dict[str, Any]]) -> dict[str, Any]:
-    """Returns a DynamoDB stream event: these items were put into the outbox."""
-    keys = [{name: {"S": item[name]} for name in ("owner", "event_id")} for item in items]
+def stream_event(items: list[dict[str, Any]], names: Sequence[str] = ("owner", "event_id")) -> dict[str, Any]:
+    """Returns a DynamoDB stream event: these items were put into a table with such keys, the outbox."""
+    keys = [{name: {"S": item[name]} for name in names} for item in items]
     return {"Records": [{"eventName": "INSERT", "dynamodb": {"Keys": key}} for key in keys]}

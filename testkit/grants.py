@@ -36,6 +36,7 @@ _ENTRIES: Mapping[tuple[str, str], str] = {
     ("events/publish.py", "sweep"): "sweep",
     ("signals/sweep.py", "requeue"): "sweep",
     ("audit/chain.py", "link"): "sweep",
+    ("journal/add_up.py", "sweep"): "sweep",
     ("realtime/connect.py", "open_connection"): "handle_realtime",
     ("realtime/connect.py", "close_connection"): "handle_realtime",
     ("realtime/converse.py", "answer_message"): "handle_realtime",

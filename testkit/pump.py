@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from chalicelib import aws, config
-from functions import execute_orders, publish_events
+from functions import add_up_trades, execute_orders, publish_events
 from testkit.gateway import CONTEXT, queue_event, stream_event
 
 EXCHANGES = ("paper", "binance", "bybit", "okx")
@@ -45,6 +45,12 @@ def publish() -> None:
     """Passes the whole outbox to the publisher."""
     if waiting := items("outbox"):
         publish_events.handler(stream_event(waiting), CONTEXT)
+
+
+def add_up() -> None:
+    """Passes all trades to the function that adds them up, as the table's stream does."""
+    if trades := sorted(items("trades"), key=lambda item: str(item["closed"])):
+        add_up_trades.handler(stream_event(trades, ("user_id", "closed")), CONTEXT)
 
 
 def items(table: str) -> list[dict[str, Any]]:

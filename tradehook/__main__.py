@@ -12,6 +12,8 @@ from typer._completion_shared import get_completion_script
 from tradehook import (
     accounts,
     deployment,
+    export,
+    journal,
     nouns,
     profiles,
     signals,
@@ -40,12 +42,21 @@ GROUPS = {
     "accounts": accounts.app,
     "strategies": strategies.app,
     "audit": switches.audit_app,
+    "journal": journal.app,
     "profiles": profiles.app,
 }
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)
 nouns.add_to(app, GROUPS)
-for command in (signals.send, tail.tail, switches.halt, switches.resume, switches.halts, switches.rules):
+for command in (
+    signals.send,
+    tail.tail,
+    export.export,
+    switches.halt,
+    switches.resume,
+    switches.halts,
+    switches.rules,
+):
     app.command()(command)
 for operation in (deployment.bootstrap, deployment.dead, deployment.redrive):
     app.command(rich_help_panel="With AWS credentials, in a checkout")(operation)

@@ -45,10 +45,7 @@ class Client:
         self, method: str, path: str, body: Any = None, query: Mapping[str, Any] | None = None
     ) -> Any:
         """Makes one call of the API. Raises Failed unless it succeeds."""
-        if not self.token:
-            hint = "No API token: set TRADEHOOK_TOKEN or TRADEHOOK_ADMIN_TOKEN, or add a profile"
-            raise Failed({"error": hint, "code": "token_missing"})
-        return self.send(method, path, body, {"Authorization": f"Bearer {self.token}"}, query)
+        return self.send(method, path, body, self._authorization(), query)
 
     def send(
         self,
@@ -62,6 +59,36 @@ class Client:
 
         A text is sent unchanged, anything else as JSON.
         """
+        return _read(self._request(method, path, body, headers, query))
+
+    def csv_pages(self, path: str, query: Mapping[str, Any]) -> Iterator[str]:
+        """Yields the pages of a list as CSV, each with its header. Raises Failed unless all succeed."""
+        headers = self._authorization() | {"Accept": "text/csv"}
+        cursor = None
+        while True:
+            asked = {**query, "limit": _PAGE, "cursor": cursor}
+            answer = self._request("GET", path, None, headers, asked)
+            if not answer.ok:
+                _read(answer)
+            yield answer.content.decode()
+            cursor = answer.headers.get("X-Next-Cursor")
+            if not cursor:
+                return
+
+    def _authorization(self) -> dict[str, str]:
+        if not self.token:
+            hint = "No API token: set TRADEHOOK_TOKEN or TRADEHOOK_ADMIN_TOKEN, or add a profile"
+            raise Failed({"error": hint, "code": "token_missing"})
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        headers: Mapping[str, str] | None,
+        query: Mapping[str, Any] | None,
+    ) -> requests.Response:
         data = (
             body.encode()
             if isinstance(body, str)
@@ -70,7 +97,7 @@ class Client:
             else simplejson.dumps(body, use_decimal=True).encode()
         )
         try:
-            answer = self._session.request(
+            return self._session.request(
                 method,
                 self.url + path,
                 data=data,
@@ -87,7 +114,6 @@ class Client:
             raise Failed(
                 {"error": f"No answer from {self.url} ({type(fault).__name__})", "code": "no_answer"}
             ) from None
-        return _read(answer)
 
     def everything(
         self, path: str, query: Mapping[str, Any] | None = None, most: int | None = None

@@ -46,6 +46,8 @@ NOUNS = {
     "signals": "Accepted signals and their traces.",
     "orders": "Orders.",
     "positions": "Holdings and futures positions.",
+    "trades": "Closed trades.",
+    "performance": "What trades earned and cost.",
     "webhook-logs": "Requests that came in, refused ones too.",
     "webhooks": "Outbound webhooks.",
     "deliveries": "Deliveries of an outbound webhook.",
@@ -62,10 +64,33 @@ VERBS = (
     Verb("signals", "show", "GET /signals/{signal_id}", "Shows one signal's whole life."),
     Verb("orders", "list", "GET /orders", "Lists orders, newest first.", _ORDER),
     Verb("orders", "show", "GET /orders/{order_id}", "Shows one order."),
+    Verb("orders", "cancel", "DELETE /orders/{order_id}", "Cancels one resting order."),
     Verb("orders", "create", "POST /orders", "Places an order by hand (admins).", query=("wait",)),
     Verb(
         *("positions", "list", "GET /positions", "Lists what accounts hold."),
         ("account_id", "symbol", "side", "quantity", "entry_price", "price", "value", "unrealized_pnl"),
+    ),
+    Verb(
+        *("positions", "close", "POST /positions/close"),
+        "Closes positions: account_id=… (symbol=…), strategy_id=… or user_id=…",
+    ),
+    Verb(
+        *("trades", "list", "GET /trades", "Lists closed trades, the last one first."),
+        ("closed_at", "account_id", "strategy", "symbol", "side", "quantity", "net_profit", "currency"),
+    ),
+    Verb(
+        *("performance", "list", "GET /performance", "Lists figures: by=strategy, account, symbol or user"),
+        (
+            "strategy",
+            "account_id",
+            "symbol",
+            "currency",
+            "trades",
+            "win_rate",
+            "profit_factor",
+            "net_profit",
+            "max_drawdown",
+        ),
     ),
     Verb(
         *("webhook-logs", "list", "GET /webhook-logs", "Lists incoming requests, newest first."),

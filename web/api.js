@@ -19,9 +19,13 @@ const SIGNED_OUT = new Set(["token_missing", "token_wrong", "token_expired", "us
 export async function api(method, path, body, token = session.value?.token) {
   const { status, data } = await request(method, path, body, { Authorization: `Bearer ${token}` });
   if (status < 400) return data;
+  throw refusal(status, data, token);
+}
+
+function refusal(status, data, token) {
   const error = new ApiError(status, data?.code, data?.code === "unknown_route" ? t("This part of the API is not available in this deployment.") : data?.error || `HTTP ${status}`);
   if ((status === 401 || status === 403) && SIGNED_OUT.has(error.code) && session.value?.token === token) signOut(error.message);
-  throw error;
+  return error;
 }
 
 const PATIENCE_MS = 10_000;
@@ -34,7 +38,8 @@ export async function redeem(code) {
 }
 
 /**
- * Sends a request and gives what came back, whatever its status: {status, data, ms, signal}. `signal` is the id in `X-Signal-Id`.
+ * Sends a request and gives what came back, whatever its status: {status, data, text, next, ms, signal}. `signal` is the id in
+ * `X-Signal-Id`, `next` the cursor of the next page of a CSV.
  * @throws {ApiError} Nothing came back within `patience` milliseconds.
  */
 export async function request(method, path, body, headers = {}, patience = PATIENCE_MS) {
@@ -60,7 +65,21 @@ export async function request(method, path, body, headers = {}, patience = PATIE
   } catch {
     data = { error: text.slice(0, 200) };
   }
-  return { status: answer.status, data, ms: Math.round(performance.now() - started), signal: data?.signal_id ?? answer.headers.get("X-Signal-Id") };
+  return { status: answer.status, data, text, next: answer.headers.get("X-Next-Cursor"), ms: Math.round(performance.now() - started), signal: data?.signal_id ?? answer.headers.get("X-Signal-Id") };
+}
+
+/** A whole list as CSV, all its pages under one header. @throws {ApiError} */
+export async function csv(path) {
+  const token = session.value?.token;
+  const pages = [];
+  let cursor = "";
+  do {
+    const { status, data, text, next } = await request("GET", `${path}${path.includes("?") ? "&" : "?"}limit=200${cursor}`, undefined, { Authorization: `Bearer ${token}`, Accept: "text/csv" });
+    if (status >= 400) throw refusal(status, data, token);
+    pages.push(pages.length ? text.slice(text.indexOf("\r\n") + 2) : text);
+    cursor = next ? `&cursor=${encodeURIComponent(next)}` : "";
+  } while (cursor);
+  return pages.join("");
 }
 
 /** Every item of a list, at most a thousand. */

@@ -11,12 +11,14 @@ import { Connections } from "./pages/connections.js";
 import { Equity } from "./pages/equity.js";
 import { Incoming } from "./pages/incoming.js";
 import { Orders } from "./pages/orders.js";
+import { Performance } from "./pages/performance.js";
 import { Positions } from "./pages/positions.js";
 import { Send } from "./pages/send.js";
 import { Signals } from "./pages/signals.js";
 import { Strategies } from "./pages/strategies.js";
 import { Tickets } from "./pages/tickets.js";
 import { Trace } from "./pages/trace.js";
+import { Trades } from "./pages/trades.js";
 import { Users } from "./pages/users.js";
 import { Webhooks } from "./pages/webhooks.js";
 
@@ -29,6 +31,8 @@ const PAGES = [
   ["incoming", Incoming, null, s("Incoming requests")],
   ["orders", Orders, null, s("Orders")],
   ["positions", Positions, null, s("Positions")],
+  ["trades", Trades, null, s("Trades")],
+  ["performance", Performance, null, s("Performance")],
   ["equity", Equity, null, s("Equity")],
   ["send", Send, null, s("Send a signal")],
   ["builder", Builder, null, s("Alert messages")],

@@ -1,4 +1,5 @@
 // The pieces pages are made of.
+import { csv } from "./api.js";
 import { exactTime, number, t, time, word, zone } from "./i18n.js";
 import { html, useAction, useEffect, useRef, useState, useStore } from "./lib.js";
 
@@ -7,6 +8,8 @@ const ICONS = {
   orders: "M4 6h16M4 12h16M4 18h10",
   positions: "M12 3v9l7 5M12 3a9 9 0 1 0 9 9",
   equity: "M3 17l6-6 4 4 8-9M15 6h6v6",
+  trades: "M4 8h13m-4-4 4 4-4 4M20 16H7m4-4-4 4 4 4",
+  performance: "M5 20V10M12 20V4M19 20v-7",
   webhooks: "M4 12h12m-5-5 5 5-5 5M20 4v16",
   users: "M16 19v-1a4 4 0 0 0-8 0v1M12 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6",
   strategies: "M4 5h6v6H4zM14 13h6v6h-6zM10 8h7v5",
@@ -27,6 +30,9 @@ export const Icon = ({ name }) => html`<svg class="icon" viewBox="0 0 24 24" ari
 export const Ltr = ({ children, mono }) => html`<bdi dir="ltr" class=${mono ? "mono" : ""}>${children}</bdi>`;
 
 export const Num = ({ value, unit }) => html`<bdi dir="ltr" class="num">${number(value)}${unit ? html` <small>${unit}</small>` : null}</bdi>`;
+
+/** A result: its sign decides its colour. */
+export const Gain = ({ value, unit }) => (value === undefined || value === null ? "–" : html`<span class=${String(value).startsWith("-") ? "loss" : "gain"}><${Num} value=${value} unit=${unit} /></span>`);
 
 export function Time({ value }) {
   useStore(zone);
@@ -99,6 +105,18 @@ export function Copy({ text, label }) {
     setTimeout(() => set(false), 1500);
   };
   return html`<button class="quiet" onClick=${copy}><${Icon} name="copy" />${done ? t("Copied") : label ?? t("Copy")}</button>`;
+}
+
+/** Saves a whole list as a CSV file. */
+export function Download({ path, name }) {
+  const [run, { busy, error }] = useAction(async () => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([await csv(path)], { type: "text/csv" }));
+    link.download = `${name}.csv`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  });
+  return html`<button onClick=${run} disabled=${busy}>${t("Download as CSV")}</button>${error && html`<${Notice} error=${error} />`}`;
 }
 
 export const Code = ({ children }) => html`<pre dir="ltr" tabindex="0">${typeof children === "string" ? children : JSON.stringify(children, null, 2)}</pre>`;

@@ -16,8 +16,10 @@ from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
 from chalicelib.exchanges import client_ids
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Position, Side
-from chalicelib.execution import protective_orders
+from chalicelib.execution import protective_orders, reference_price
+from chalicelib.execution.paper_journal import PaperJournal
 from chalicelib.execution.reference_price import PriceSource
+from chalicelib.journal import store as journal_store
 from chalicelib.orders import deadlines, events, store
 from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.models import Instruction, Order, PriceUpdate
@@ -30,8 +32,8 @@ from chalicelib.paper.orders import is_marketable
 from chalicelib.portfolio import equity
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
 
-_AT_ONCE = 20  # orders in one transaction: each takes three writes
-_PER_PRICE = 10  # the same while a price fills orders: the next entry may bring thirteen exits
+_AT_ONCE = 15  # orders in one transaction: each takes three writes, and two if it closes a trade
+_PER_PRICE = 8  # the same while a price fills orders: the next entry may bring thirteen exits
 
 
 class PaperExecution:
@@ -64,6 +66,7 @@ class PaperExecution:
         self._signals: dict[str, str] = {}
         self._failure_events: list[aws.Write] = []
         self._silent: set[str] = set()  # ids of `changed` orders whose stop only moved
+        self._journal = PaperJournal(book, now)
         self._written = 0  # number of `placed` orders already written
 
     @property
@@ -414,6 +417,7 @@ class PaperExecution:
             *order_writes,
             *event_writes,
             *self._failure_events,
+            *journal_store.trade_writes(self._journal.trades),
             *paper_store.effect_writes(self.book),
             *due.values(),
             worth,
@@ -440,7 +444,8 @@ class PaperExecution:
     def discard(self) -> None:
         """Discards all unwritten changes, after an error that may have left a change half done."""
         self.placed, self.changed, self._failure_events = self.placed[: self._written], [], []
-        self.book.changed, self.book.realised = set(), {}
+        self.book.changed, self.book.realised, self.book.fills = set(), {}, []
+        self._journal.trades = []
 
     def flush(self) -> None:
         """Writes the changes to waiting orders so far.
@@ -452,6 +457,7 @@ class PaperExecution:
         """
         self._transact(self.writes())
         self.changed, self._failure_events, self._silent = [], [], set()
+        self._journal.trades = []
         self._written = len(self.placed)
         self.book.changed = set()
 
@@ -494,6 +500,7 @@ class PaperExecution:
             "status": OrderStatus.OPEN,
             "quantity": request.quantity,
             "stop_price": request.stop_price,
+            "signal_price": request.price or request.stop_price,
             "created_at": self._now,
             "version": 1,
         }
@@ -510,6 +517,8 @@ class PaperExecution:
                 "exit_after_s",
                 "opened_at",
                 "exits",
+                "filled_at",
+                "held_before",
             )
         )
         fresh = {"filled": Decimal(0), "protected": Decimal(0), "exit_round": 0}
@@ -545,6 +554,9 @@ class PaperExecution:
             hedged=order.hedged,
             percent=percent,
             group_name=instruction.group_name,
+            signal_price=reference_price.wanted_price(
+                order, instruction, self._prices.get(order.instrument.name)
+            ),
             created_at=self._now,
             updated_at=self._now,
             **deadlines.order_fields(instruction, leg, order, self._now),
@@ -567,4 +579,5 @@ class PaperExecution:
             fields["value"] = round_money(state.average_price * state.filled, state.fee_currency or "")
             fields["fee"], fields["fee_currency"] = state.fee, state.fee_currency
             fields["realized_profit"] = self.book.realised.get(order.client_order_id)
+            fields |= self._journal.take_fills(order)
         return order.model_copy(update=fields)

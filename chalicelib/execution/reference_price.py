@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from chalicelib.errors import NotDoable
+from chalicelib.exchanges.protocol import OrderRequest
 from chalicelib.execution.sizing import HUNDRED
 from chalicelib.orders.models import Instruction
 from chalicelib.trading import OrderType
@@ -72,3 +73,16 @@ def check_deviation(instruction: Instruction, market: Decimal | None, source: Pr
             market=f"{market:f}",
             limit=f"{limit.normalize():f}",
         )
+
+
+def wanted_price(
+    order: OrderRequest, instruction: Instruction | None, market: Decimal | None
+) -> Decimal | None:
+    """Returns the price at which a signal wants an order to trade, quote per base. None if it is unknown.
+
+    Args:
+        instruction: None for a take-profit or stop-loss, which has a price of its own.
+        market: The market price that sizes the order.
+    """
+    given = instruction.market_price if instruction else None
+    return order.price or order.stop_price or given or market

@@ -16,7 +16,7 @@ from chalicelib.exchanges import filters
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, RateLimited, Side
 from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.exchanges.session import ExchangeSession
-from chalicelib.execution import query_order
+from chalicelib.execution import query_order, reference_price
 from chalicelib.execution.account_view import AccountView, SessionSource
 from chalicelib.orders import age, deadlines, in_flight
 from chalicelib.orders.legs import CLOSING_LEG
@@ -159,6 +159,9 @@ class OrderSubmitter:
             hedged=request.hedged,
             percent=percent,
             group_name=instruction.group_name,
+            signal_price=reference_price.wanted_price(
+                request, None if "." in leg else instruction, basis.get("price")
+            ),
             sent_at=now,
             tries=1,
             basis=basis,

@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib import config, messages, request_limits
 from chalicelib.http import Answer, Request, Route
-from chalicelib.openapi import closed, examples, subjects
+from chalicelib.openapi import closed, csv_lists, examples, subjects
 from chalicelib.openapi.docs import PAGING, Docs
 from chalicelib.openapi.schemas import TEXT, Schema, obj, request
 from chalicelib.openapi.tags import TAGS, tag_of
@@ -163,6 +163,8 @@ def _query_parameters(docs: Docs) -> list[dict[str, Any]]:
 def _responses(route: Route, docs: Docs) -> dict[str, Any]:
     answers = {docs.status: _content(docs.answer, docs.example, docs.content_type)}
     answers |= {status: _content(schema, None, docs.content_type) for status, schema in docs.also.items()}
+    if route.method == "GET" and csv_lists.is_list(docs):
+        answers[docs.status]["content"][csv_lists.CSV] = {"schema": TEXT}
     for status in _error_statuses(route, docs):
         if status in _ERRORS:
             code, values = _ERRORS[status]

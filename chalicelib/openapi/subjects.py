@@ -14,6 +14,7 @@ _SUBJECTS = (
         "accounts",
         "audit",
         "events",
+        "journal",
         "openapi",
         "payments",
         "portfolio",

@@ -11,6 +11,7 @@ TAGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "incoming requests": ("Every request to a webhook, refused ones too.", ("webhook-logs",)),
     "orders": ("Orders, and orders by hand.", ("orders",)),
     "positions": ("Holdings and futures positions.", ("positions",)),
+    "journal": ("Closed trades, and what they earned and cost.", ("trades", "performance")),
     "prices": ("Prices that simulated accounts trade at.", ("prices", "paper")),
     "users": ("Users with settings, tokens and chats.", ("users",)),
     "accounts": ("Paper, demo and live accounts.", ("accounts",)),

@@ -268,6 +268,11 @@ class Order(BaseModel):
             `free` in quote units. `owned` is the position before the order. On spot it includes what open
             orders lock.
         delays: The waits of the order.
+        signal_price: The price at which the signal wanted to trade: a limit or stop price, else the signal's
+            price, else the market price when the order was sized. None if none was known.
+        filled_at: When the fill was booked. The fills of an account have the order of these times.
+        held_before: The position before the fill, base units, negative if short. None if it is not known.
+        quantity_step: Less than that counts as nothing. None if the account is simulated.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -315,6 +320,10 @@ class Order(BaseModel):
     tries: int = 0
     basis: dict[str, Decimal] = {}
     delays: tuple[Delay, ...] = ()
+    signal_price: Decimal | None = None
+    filled_at: datetime | None = None
+    held_before: Decimal | None = None
+    quantity_step: Decimal | None = None
     created_at: datetime
     updated_at: datetime
     version: int = 1
@@ -352,6 +361,12 @@ class Order(BaseModel):
     def is_stop_loss(self) -> bool:
         """Whether this is a stop-loss that closes what an entry opened."""
         return self.exit_of is not None and ".sl" in self.leg
+
+    @property
+    def wanted_price(self) -> Decimal | None:
+        """The price that fills are compared with: `signal_price`, or where a protective stop stands now."""
+        moved = self.stop_price if self.exit_of is not None else None
+        return self.signal_price if moved is None else moved
 
     @property
     def unprotected(self) -> Decimal:

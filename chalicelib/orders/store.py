@@ -117,6 +117,7 @@ def _item(order: Order) -> aws.Item:
         "created_at": order.created_at.isoformat(),
         "updated_at": order.updated_at.isoformat(),
         "sent_at": order.sent_at.isoformat() if order.sent_at else None,
+        "filled_at": order.filled_at.isoformat() if order.filled_at else None,
         "written_off_at": order.written_off_at.isoformat() if order.written_off_at else None,
         "expires_at": order.expires_at.isoformat() if order.expires_at else None,
         "opened_at": order.opened_at.isoformat() if order.opened_at else None,

@@ -8,6 +8,7 @@ quote currency. A holding's cost is kept in the account's currency.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
+from typing import Any
 
 from chalicelib.accounts.model import Account
 from chalicelib.paper.money import places, round_money
@@ -38,23 +39,26 @@ class Holding:
         average_price: Cost per unit, in the account's currency.
         owned: Base units by the strategy that bought them.
         carry: Realised PnL below one cent, carried over to the next sale.
+        lots: The open round trips, as stored by `journal`.
     """
 
     quantity: Decimal = _ZERO
     average_price: Decimal = _ZERO
     owned: dict[str, Decimal] = field(default_factory=dict)
     carry: Decimal = _ZERO
+    lots: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Position:
-    """A futures position. Negative quantities are short. `owned` is as for a holding, never negative."""
+    """A futures position. Negative quantities are short. `owned` and `lots` are as for a holding."""
 
     quote: str
     quantity: Decimal = _ZERO
     entry_price: Decimal = _ZERO
     leverage: int = 1
     owned: dict[str, Decimal] = field(default_factory=dict)
+    lots: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def margin(self) -> Decimal:

@@ -23,6 +23,7 @@ from chalicelib.accounts.rates import Rates
 from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges.protocol import OrderRequest, OrderState, OrderStatus, Side
 from chalicelib.paper.balances import DOLLARS, NO_STRATEGY, Holding, Position, owners, price_names, shares
+from chalicelib.paper.fills import BalanceFill, exchange_fills, position_fill
 from chalicelib.paper.money import Fill, fill, places, round_money
 from chalicelib.paper.orders import (
     STOPS,
@@ -59,6 +60,7 @@ class Book(Resting):
         reset_at_order: `orders` at the last reset. What earlier orders opened is gone.
         realised: Realised PnL since the book was read, net of costs, by client order id. In the account's
             currency.
+        fills: What fills did to holdings and positions. The caller removes them.
         permit: Called before a waiting order opens, with its reference and fill price. Raises Refused to
             block it.
     """
@@ -68,6 +70,7 @@ class Book(Resting):
     reset_at_order: int = 0
     last_fill: Fill | None = None
     realised: dict[str, Decimal] = field(default_factory=dict)
+    fills: list[BalanceFill] = field(default_factory=list)
     permit: Permit | None = None
     _siblings: list[tuple[Waiting, OrderState]] = field(default_factory=list)
 
@@ -326,17 +329,25 @@ class Book(Resting):
         """Exchanges one asset for another."""
         base, quote = order.instrument.base, order.instrument.quote
         rate = self.rate(quote)
-        if order.side is Side.BUY:
+        buying = order.side is Side.BUY
+        if buying:
             self._need_funds(order, done.total)
+        elif not is_exit(order):
+            self._need_holdings(order, done.quantity)
+        purses = map(self.purse, (base, quote))
+        before = {purse: replace(self.holdings.get(purse, Holding())) for purse in purses}
+        if buying:
             cost = self.take(quote, done.total, group)
             worth = self.give(base, done.quantity, done.value * (rate or _ZERO), group)
         else:
-            if not is_exit(order):
-                self._need_holdings(order, done.quantity)
             cost = self.take(base, done.quantity, group)
             # If the price of the received asset is unknown, its cost is the cost of the asset given.
             worth = self.give(quote, done.total, done.total * rate if rate is not None else cost, group)
         self._realise(order, worth - cost, self.holdings.get(self.purse(base)))
+        if rate is None:
+            rate = cost / done.total if done.total else _ZERO
+        found = exchange_fills(order, done, group, rate, before)
+        self.fills += [each for each in found if each.item != f"asset#{self.account.currency}"]
 
     def _move_position(self, order: OrderRequest, done: Fill, group: str) -> None:
         """Applies a futures fill to its position.
@@ -344,11 +355,14 @@ class Book(Resting):
         The opposite part closes and realises its profit. The rest opens and uses margin.
         """
         before, position, profit = self._fill_effect(order, done, group)
-        if self._opening(order, done.quantity):
+        opening = self._opening(order, done.quantity)
+        if opening:
             self._need_funds(order, self._margin_needed(order, done))
         self.positions[order.instrument.name] = position
         self.changed.add(f"position#{order.instrument.name}")
+        rate = self.rate(before.quote) or _ZERO
         self._realise(order, self.add_profit(before.quote, profit - done.commission, group), None)
+        self.fills.append(position_fill(order, done, group, rate, before, done.quantity - opening, profit))
 
     def _fill_effect(self, order: OrderRequest, done: Fill, group: str) -> tuple[Position, Position, Decimal]:
         """Returns the position before and after a fill, and the closed part's profit, quote units."""
@@ -368,7 +382,8 @@ class Book(Resting):
             entry = (stays * before.entry_price + opening * done.price) / (stays + opening)
             leverage = order.leverage or before.leverage
         owned = owners(before.owned, group, before.quantity, signed)
-        return before, Position(before.quote, before.quantity + signed, entry, leverage, owned), won
+        after = Position(before.quote, before.quantity + signed, entry, leverage, owned, before.lots)
+        return before, after, won
 
     def _margin_needed(self, order: OrderRequest, done: Fill) -> Decimal:
         """Returns the free quote units that a futures fill needs.

@@ -160,10 +160,16 @@ def book(account: Account, stored: Iterable[aws.Item]) -> Book:
             found.holdings[name] = Holding(
                 item["quantity"], item["average_price"], dict(item.get("owned", {})), item.get("carry", _ZERO)
             )
+            found.holdings[name].lots = list(item.get("lots", []))
         elif kind == "position":
             leverage, owned = int(item["leverage"]), dict(item.get("owned", {}))
             found.positions[name] = Position(
-                item["quote"], item["quantity"], item["entry_price"], leverage, owned
+                item["quote"],
+                item["quantity"],
+                item["entry_price"],
+                leverage,
+                owned,
+                list(item.get("lots", [])),
             )
         elif kind == "order":
             found.waiting[name] = _waiting(item)

@@ -13,6 +13,7 @@ The table `portfolios` has one item per position, such as "cost_basis#futures#BT
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,6 +21,10 @@ from chalicelib import aws
 from chalicelib.exchanges.dialects.dialect import is_about_long
 from chalicelib.exchanges.protocol import Instrument, Side
 from chalicelib.exchanges.wire import rounded
+from chalicelib.journal import models
+from chalicelib.journal import store as journal_store
+from chalicelib.journal.models import Trade
+from chalicelib.journal.round_trips import NO_STRATEGY, Fill, Lot, apply_fill
 from chalicelib.orders.models import Order
 from chalicelib.paper.book import DOLLARS
 from chalicelib.trading import MarketType, PositionSide
@@ -40,6 +45,7 @@ class CostBasis(BaseModel):
         known: Whether the profit of a close can be computed.
         since: When the position was last taken from the exchange. It includes earlier trades.
         signal_id: Signal of the order that was booked last.
+        lots: The open round trips. Empty while the average price is unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -50,6 +56,7 @@ class CostBasis(BaseModel):
     since: datetime
     signal_id: str | None = None
     version: int = 0
+    lots: list[dict[str, Any]] = []
 
 
 def key(
@@ -100,7 +107,13 @@ class CostBasisBook:
         before = self._known[name]
         entry = _basis_before(before, order, instrument.quantity_step, traded_at)
         after, profit = _basis_after(entry, order, instrument)
-        after = after.model_copy(update={"signal_id": order.signal_id, "version": entry.version + 1})
+        lots, trades = _round_trips(entry, after, order, instrument)
+        changes = {
+            "signal_id": order.signal_id,
+            "version": entry.version + 1,
+            "lots": models.stored_lots(lots),
+        }
+        after = after.model_copy(update=changes)
         self._known[name] = after
         item = {**place, **after.model_dump(), "since": after.since.isoformat()}
         condition = (
@@ -109,7 +122,14 @@ class CostBasisBook:
             else ("attribute_not_exists(version)", {})
         )
         write = aws.put_write(table, item, condition[0], **condition[1])
-        return order.model_copy(update={"realized_profit": profit, "booked": True}), [write]
+        result = {
+            "realized_profit": profit,
+            "booked": True,
+            "filled_at": order.updated_at,
+            "held_before": entry.quantity if entry.known else None,
+            "quantity_step": instrument.quantity_step,
+        }
+        return order.model_copy(update=result), [write, *journal_store.trade_writes(trades)]
 
 
 def _basis_before(
@@ -167,6 +187,31 @@ def _basis_after(entry: CostBasis, order: Order, instrument: Instrument) -> tupl
         average = (abs(held) * entry.average_price + abs(signed) * price) / (abs(held) + abs(signed))
     after = entry.model_copy(update={"quantity": left, "average_price": rounded(average) if left else None})
     return after, None if fee is None else rounded(won - fee)
+
+
+def _round_trips(
+    entry: CostBasis, after: CostBasis, order: Order, instrument: Instrument
+) -> tuple[list[Lot], list[Trade]]:
+    """Returns the lots after an order, and the trades that it closed. None while the position is unknown."""
+    signed = order.received if order.side is Side.BUY else -order.filled
+    if not after.known or order.average_price is None or not signed:
+        return (models.read_lots(entry.lots), []) if after.known else ([], [])
+    fee = _fee_in_quote(order, instrument)
+    fill = Fill(
+        order_id=order.order_id,
+        symbol=order.symbol,
+        strategy=order.group_name or NO_STRATEGY,
+        quantity=signed,
+        price=order.average_price,
+        at=order.updated_at,
+        fee=fee or _ZERO,
+        other_fees={order.fee_currency or "unknown": order.fee} if fee is None else {},
+        signal_price=order.wanted_price,
+    )
+    lots, closed = apply_fill(
+        models.read_lots(entry.lots), fill, entry.quantity, entry.average_price, instrument.quantity_step
+    )
+    return lots, [models.trade_of(each, order, instrument.quote) for each in closed]
 
 
 def _fee_in_quote(order: Order, instrument: Instrument) -> Decimal | None:

@@ -27,6 +27,9 @@ def of_event(event: LoggedEvent, language: str) -> str | None:
     for word in ("side", "action"):
         if payload.get(word):
             shown[word] = str(payload[word]).upper()
+    if name == "trade.closed" and (fees := payload.get("other_fees")):
+        name = "trade.closed_fees_apart"
+        shown["other_fees"] = ", ".join(f"{fee['amount'] or '?'} {fee['currency']}" for fee in fees)
     return text(name, shown, language)
 
 

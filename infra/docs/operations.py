@@ -67,8 +67,9 @@ PAGES: Mapping[str, tuple[str, ...]] = {
     "connections": ("GET /realtime/connections",),
     "equity": ("GET /accounts/{account_id}/equity",),
     "incoming": ("GET /webhook-logs",),
-    "orders": ("GET /orders",),
-    "positions": ("GET /positions",),
+    "orders": ("GET /orders", "DELETE /orders/{order_id}"),
+    "performance": ("GET /performance",),
+    "positions": ("GET /positions", "POST /positions/close"),
     "send": ("POST /signals/explain",),
     "signals": ("GET /signals",),
     "strategies": (
@@ -79,6 +80,7 @@ PAGES: Mapping[str, tuple[str, ...]] = {
         *("GET /tickets", "POST /tickets", "GET /tickets/{ticket_id}", "PATCH /tickets/{ticket_id}"),
         *("GET /tickets/{ticket_id}/messages", "POST /tickets/{ticket_id}/messages"),
     ),
+    "trades": ("GET /trades",),
     "trace": ("GET /signals/{signal_id}",),
     "users": (
         *("GET /users", "POST /users", "GET /users/{user_id}", "GET /users/{user_id}/settings"),

@@ -1,13 +1,14 @@
 // The dashboard in Chromium, on a running stack: TRADEHOOK_URL and the tokens of its stack.env in the environment.
 // SCREENSHOTS=directory keeps a picture of each page.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 import { endpoints, month, receiver, trades } from "./furnish.mjs";
 
 const env = process.env;
 const ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-const PAGES = ["signals", "incoming", "orders", "positions", "equity", "send", "builder", "strategies", "accounts", "webhooks", "users", "tickets", "connections"];
+const PAGES = ["signals", "incoming", "orders", "positions", "trades", "performance", "equity", "send", "builder", "strategies", "accounts", "webhooks", "users", "tickets", "connections"];
 // Whose records each page is looked at with, where it is not the demo user's: the strategy belongs to the desk.
 const OWNER = { orders: "Desk", positions: "Desk", builder: "Desk", strategies: "Desk" };
 let browser;
@@ -167,6 +168,33 @@ test("a test signal is sent by the form, and leads to its trace", async () => {
   await page.getByRole("button", { name: "Send", exact: true }).click();
   await page.locator(".badge", { hasText: /^20[02]$/ }).waitFor({ timeout: 10_000 });
   assert.doesNotMatch(await page.locator("main").innerText(), new RegExp(env.TRADEHOOK_PAPER_TOKEN));
+  await page.context().close();
+});
+
+test("a closed trade is seen with its result, and in the figures", async () => {
+  const page = await signedIn(env.TRADEHOOK_USER_TOKEN);
+  await go(page, "trades");
+  const ticker = `Q${String.fromCharCode(...Array.from({ length: 5 }, () => 65 + Math.floor(Math.random() * 26)))}`;
+  for (const [action, price] of [["buy", 185.5], ["sell", 190]]) {
+    const body = { token: env.TRADEHOOK_PAPER_TOKEN, ticker, action, price, qty: 10, alert_id: `${ticker}-${action}` };
+    const answer = await fetch(`${env.TRADEHOOK_URL}/api/webhook`, { method: "POST", body: JSON.stringify(body) });
+    assert.equal(answer.status, 200, await answer.text());
+  }
+  const row = page.locator("tbody tr", { hasText: ticker });
+  await row.waitFor({ timeout: 20_000 }); // by itself, with the event
+  assert.match(await row.innerText(), /39\.34/); // 43.10 less fees of 1.86 and 1.90
+  const saving = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download as CSV" }).click();
+  const saved = await saving;
+  assert.equal(saved.suggestedFilename(), "trades.csv");
+  assert.match(await readFile(await saved.path(), "utf8"), new RegExp(`^trade_id,[^]*,${ticker},[^]*39\\.34`));
+  await go(page, "performance");
+  await page.locator(".segments button", { hasText: "Symbol" }).click();
+  const figures = page.locator("tbody tr", { hasText: ticker });
+  await figures.waitFor({ timeout: 20_000 });
+  assert.match(await figures.innerText(), /100(\.0)? %[^]*39\.34/);
+  assert.match(await page.evaluate(() => location.hash), /by=symbol/);
+  assert.deepEqual(page.faults, []);
   await page.context().close();
 });
 

@@ -1,6 +1,7 @@
 // Equity and profit of each account over time.
+import { Chart } from "../chart.js";
 import { number, s, t } from "../i18n.js";
-import { html, useData, useEffect, useEverything, useRef, useState } from "../lib.js";
+import { html, useData, useEverything, useState } from "../lib.js";
 import { Badge, Card, Empty, Ltr, Notice, Page, Tiles } from "../ui.js";
 
 const RANGES = [["1", s("1 day")], ["7", s("7 days")], ["30", s("30 days")], ["365", s("1 year")]];
@@ -28,40 +29,7 @@ function Account({ account, days }) {
     ${points.length > 1 ? html`<${Tiles} of=${[
         [t("Now"), html`<${Ltr}>${number(last.toFixed(2))} ${account.currency}<//>`],
         [t("Profit"), html`<${Ltr}>${change >= 0 ? "+" : ""}${number(change.toFixed(2))} (${((100 * change) / first).toFixed(2)} %)<//>`, change < 0 ? "loss" : "gain"],
-      ]} /><${Chart} points=${points} name=${account.name} />`
+      ]} /><${Chart} points=${points} label=${t("Equity of {name} over time", { name: account.name })} />`
       : html`<div class="no-chart">${loading ? t("Loading …") : error ? error.message : t("There are no figures for this period yet.")}</div>`}
   <//>`;
-}
-
-function Chart({ points, name }) {
-  const box = useRef();
-  useEffect(() => {
-    const element = box.current;
-    const colour = (property) => getComputedStyle(document.documentElement).getPropertyValue(property);
-    const probe = document.createElement("i"); // light-dark() is resolved in a used value only
-    element.append(probe);
-    const used = (property) => {
-      probe.style.color = colour(property);
-      return getComputedStyle(probe).color;
-    };
-    const [line, grid, text] = [used("--accent"), used("--line"), used("--soft")];
-    probe.remove();
-    const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "12px system-ui" };
-    let chart;
-    const draw = ({ default: uPlot }) => new uPlot({
-      width: element.clientWidth, height: 180, legend: { show: false }, cursor: { y: false },
-      axes: [axis, { ...axis, size: 74, values: (_, values) => values.map((value) => number(String(value))) }],
-      series: [{}, { stroke: line, width: 2, fill: line.replace("rgb(", "rgba(").replace(")", ", 0.12)"), points: { show: points.length < 3 } }],
-    }, [points.map(([at]) => at), points.map(([, value]) => value)], element);
-    const watcher = new ResizeObserver(() => chart?.setSize({ width: element.clientWidth, height: 180 }));
-    watcher.observe(element);
-    let wanted = true;
-    import("../vendor/uplot.js").then((library) => wanted && (chart = draw(library))).catch(() => {});
-    return () => {
-      wanted = false;
-      watcher.disconnect();
-      chart?.destroy();
-    };
-  }, [points.length, points.at(-1)?.[0]]);
-  return html`<div class="chart" dir="ltr" ref=${box} role="img" aria-label=${t("Equity of {name} over time", { name })}></div>`;
 }

@@ -2,7 +2,7 @@
 import { api } from "../api.js";
 import { t, word } from "../i18n.js";
 import { html, useList, useParam, useState } from "../lib.js";
-import { Badge, Card, Confirm, Empty, Ltr, Num, Page, Table, Time } from "../ui.js";
+import { Badge, Card, Confirm, Download, Empty, Ltr, Num, Page, Table, Time } from "../ui.js";
 
 const RESTING = new Set(["open", "partially_filled", "unknown"]);
 const STATES = ["", "pending_new", "open", "filled", "partially_filled", "cancelled", "rejected", "unknown"];
@@ -15,7 +15,8 @@ export function Orders({ user, title }) {
   // A deployment whose API does not filter gives all of them.
   const items = list.items?.filter((order) => !status || order.status === status).map((order) => ({ ...order, key: order.order_id }));
   return html`<${Page} title=${title} actions=${html`<label class="pick"><span>${t("Status")}</span><select aria-label=${t("Status")} onInput=${(event) => set(event.target.value)}>
-      ${STATES.map((each) => html`<option value=${each} selected=${each === status}>${each ? word(each) : t("All")}</option>`)}</select></label>`}>
+      ${STATES.map((each) => html`<option value=${each} selected=${each === status}>${each ? word(each) : t("All")}</option>`)}</select></label>
+      <${Download} path=${`/orders?user_id=${user}${status && `&status=${status}`}`} name="orders" />`}>
     <${Card}><${Table} label=${title} list=${{ ...list, items }} href=${(order) => `#/signals/${order.signal_id}`} columns=${[
       [t("Placed"), (order) => html`<${Time} value=${order.created_at} />`],
       [t("Side"), (order) => html`<${Badge} value=${order.side} />`],

@@ -2,14 +2,12 @@
 import { api } from "../api.js";
 import { t } from "../i18n.js";
 import { html, useList, useLive, useRef, useState } from "../lib.js";
-import { Badge, Card, Confirm, Empty, Ltr, Num, Page, Table } from "../ui.js";
+import { Badge, Card, Confirm, Empty, Gain, Ltr, Num, Page, Table } from "../ui.js";
 
 const PRICES_EVERY_MS = 3000; // prices come more often than anybody reads
 
 /** An average price to eight digits: what is beyond them says nothing. */
 const price = (value) => (value === undefined || value === null ? value : Number(Number(value).toPrecision(8)));
-
-const gain = (value) => (value === undefined || value === null ? "–" : html`<span class=${String(value).startsWith("-") ? "loss" : "gain"}><${Num} value=${value} /></span>`);
 
 export function Positions({ user, title }) {
   const list = useList(`/positions?user_id=${user}&limit=100`, { again: "order.*" });
@@ -32,7 +30,7 @@ export function Positions({ user, title }) {
       [t("Entry"), (item) => html`<${Num} value=${price(item.entry_price)} />`, "num minor"],
       [t("Market price"), (item) => html`<${Num} value=${item.price} />`, "num"],
       [t("Value"), (item) => html`<${Num} value=${item.value} />`, "num"],
-      [t("Profit"), (item) => gain(item.unrealized_pnl), "num"],
+      [t("Profit"), (item) => html`<${Gain} value=${item.unrealized_pnl} />`, "num"],
       ["", (item) => html`<div class="buttons"><button onClick=${() => ask(item)}>${t("Close position")}</button></div>`],
     ]} empty=${html`<${Empty} icon="positions" title=${t("No positions")}>${t("Nothing is held on any account.")}<//>`} /><//>
     ${asking?.everything && html`<${Confirm} title=${t("Close everything on all accounts?")} button=${t("Close everything")} onClose=${() => ask(null)}

@@ -50,7 +50,9 @@ class Wire:
                     headers=headers,
                 )
                 answer = app(event, gateway.CONTEXT)
-                return self._response(answer["statusCode"], answer["body"], f"{url}?{urlencode(params)}")
+                response = self._response(answer["statusCode"], answer["body"], f"{url}?{urlencode(params)}")
+                response.headers.update(answer["headers"])
+                return response
         return self._response(403, '{"message": "Missing Authentication Token"}', url)
 
     @staticmethod

@@ -118,7 +118,8 @@ def test_one_exit_cancels_the_other(market_type: MarketType, price: str, filled:
     assert held() == 0
     assert order_store()[filled].average_price == Decimal(price)
     bought = ["order.filled", "order.opened", "order.opened", "position.changed"]
-    assert sorted(events()) == sorted([*bought, "order.filled", "order.cancelled", "position.changed"])
+    sold = ["order.filled", "order.cancelled", "position.changed", "trade.closed"]
+    assert sorted(events()) == sorted([*bought, *sold])
 
 
 def test_a_short_position(market_type: MarketType) -> None:

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from chalicelib import aws, config
-from functions import deliver_webhooks, execute_orders, publish_events, push_realtime, receive_signals
+from functions import (
+    add_up_trades,
+    deliver_webhooks,
+    execute_orders,
+    publish_events,
+    push_realtime,
+    receive_signals,
+)
 from infra import cost
 from testkit import cloud, pump, records
 from testkit.capacity import billed
@@ -47,10 +54,14 @@ def counted() -> Iterator[dict[str, Counter[str]]]:
         records.add_account("1")
         token = records.add_token("1")
         _everything(token, 0)
-        yield _everything(token, 1)
+        opening = _everything(token, 1)
+        yield opening | _closing(token, opening["execute"])
 
 
-@pytest.mark.parametrize("step", ["receive", "execute", "price", "publish", "push", "match"])
+STEPS = ["receive", "execute", "close", "add_up", "price", "publish", "push", "match"]
+
+
+@pytest.mark.parametrize("step", STEPS)
 def test_a_step_is_billed_as_the_figures_say(counted: dict[str, Counter[str]], step: str) -> None:
     """Requests and units. `counted` in the figures means counted here."""
     figures = cost.load()["steps"][step]
@@ -90,6 +101,18 @@ def _everything(token: str, number: int) -> dict[str, Any]:
     found["push"] = _queued("realtime", push_realtime.handler)
     found["match"] = _queued("webhooks", deliver_webhooks.handler)
     return found
+
+
+def _closing(token: str, opening: Counter[str]) -> dict[str, Any]:
+    """What an order that closes a position costs more than one that opens, and what its trade costs then."""
+    body = ALERT | {"token": token, "alert_id": "trend-follower-15m-exit", "side": "sell", "qty": 0.02}
+    assert call(receive_signals.app, "POST", "/api/webhook", body, query={"wait": "0"})[0] == 202
+    closing = _queued("orders-paper", execute_orders.handler)
+    [trade] = pump.items("trades")
+    with billed() as used:
+        add_up_trades.handler(stream_event([trade], ("user_id", "closed")), CONTEXT)
+    writes = closing["dynamodb_write"] - opening["dynamodb_write"]
+    return {"close": Counter(dynamodb_write=writes), "add_up": used}
 
 
 def _queued(queue: str, handler: Callable[[dict[str, Any], Any], Any]) -> Counter[str]:

@@ -1,0 +1,1 @@
+"""The journal: what an account's round trips have earned and cost."""

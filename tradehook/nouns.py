@@ -27,6 +27,7 @@ class Verb:
         columns: The table's columns of a list. Empty for one record.
         query: Fields that go into the query of a change.
         is_open: The route asks for no token.
+        is_whole: The list comes whole, not in pages.
     """
 
     noun: str
@@ -36,6 +37,7 @@ class Verb:
     columns: tuple[str, ...] = ()
     query: tuple[str, ...] = ()
     is_open: bool = False
+    is_whole: bool = False
 
 
 _SIGNAL = ("received_at", "signal_id", "variant", "symbol", "action", "outcome", "code")
@@ -91,6 +93,7 @@ VERBS = (
             "net_profit",
             "max_drawdown",
         ),
+        is_whole=True,
     ),
     Verb(
         *("webhook-logs", "list", "GET /webhook-logs", "Lists incoming requests, newest first."),
@@ -215,7 +218,7 @@ def _command(verb: Verb) -> Callable[..., None]:
     defaults: dict[str, Any] = {}
     if method != "DELETE" and not verb.is_open:
         arguments["given"], defaults["given"] = Fields, None
-    if verb.columns:
+    if verb.columns and not verb.is_whole:
         arguments["most"], defaults["most"] = Most, 50
     parameters = [
         inspect.Parameter(
@@ -235,6 +238,9 @@ def _run(context: typer.Context, verb: Verb, path: dict[str, str], given: dict[s
     client = of(context)
     method, route = verb.operation.split()
     address = route.format(**path)
+    if verb.is_whole:
+        client.output.records(client(method, address, query=given)["items"], verb.columns)
+        return
     if verb.columns:
         client.show_list(address, given, verb.columns, most)
         return

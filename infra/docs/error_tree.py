@@ -10,6 +10,7 @@ _REACTIONS = {
     "401": "The token is missing or wrong. Nothing was traded.",
     "403": "The sender is known, and may not do this now.",
     "404": "What the message or the URL names does not exist.",
+    "405": "The path does not take this method. Use one that `Allow` names.",
     "409": "It contradicts what is stored. Read the record again.",
     "413": "The body is too large. Shorten it.",
     "422": "The message is right, and cannot be carried out. Nothing opens.",

@@ -19,7 +19,7 @@ from chalicelib.journal.recount import CENT, compare
 from chalicelib.journal.round_trips import Lot
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.paper.book import Book
-from chalicelib.trading import Action, MarketType, OrderType
+from chalicelib.trading import Action, ExitLevel, ExitPlan, MarketType, OrderType
 
 D = Decimal
 NOW = datetime(2026, 1, 22, 15, 30, tzinfo=UTC)
@@ -80,7 +80,7 @@ class Trader:
             OrderType.MARKET,
             quantity,
             leverage=2,
-            stop_loss=price * (D("0.98") if asked["side"] is Side.BUY else D("1.02")) if exits else None,
+            exits=ExitPlan(stop_loss=ExitLevel(percent=D(2))) if exits else None,
         )
         with suppress(Refused):
             client.protect(client.place("0", request))

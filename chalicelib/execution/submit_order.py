@@ -277,10 +277,13 @@ class OrderSubmitter:
     def _traded(self, order: Order) -> Decimal:
         """Returns the position change by the signal's other orders since this order was sized, base units.
 
-        Negative if sold.
+        Negative if sold. The parts of a close are sized from one reading, which is made again for an entry.
         """
+        is_closing = order.leg.startswith(CLOSING_LEG)
         others = [
-            each for each in self.placed if each.leg != order.leg and not each.leg.startswith(CLOSING_LEG)
+            each
+            for each in self.placed
+            if each.leg != order.leg and each.leg.startswith(CLOSING_LEG) is is_closing
         ]
         return sum((each.received if each.side is Side.BUY else -each.filled for each in others), Decimal(0))
 

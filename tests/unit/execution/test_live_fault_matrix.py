@@ -15,6 +15,7 @@ import pytest
 
 from chalicelib.exchanges import adapter, transport
 from chalicelib.exchanges.transport import ExchangeTransport
+from chalicelib.trading import MarketType
 from simulator.client import Simulator
 from simulator.fixtures import VENUES
 from tests.unit.execution import scenarios
@@ -156,3 +157,28 @@ def test_every_call_meets_faults(
     matrix.add(scenario, venue, "all", cells)
     assert not wrong(cells)
     assert cells
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a close in parts, each as large as the exchange takes",
+        "a close that finds too little and is tried again",
+    ],
+)
+@pytest.mark.parametrize("exchange", ["binance", "bybit", "okx"])
+def test_a_later_part_of_a_spot_close_that_never_arrived(
+    open_account, simulator, monkeypatch: pytest.MonkeyPatch, exchange: str, name: str
+) -> None:
+    """What the parts before it sold does not count against its second proof: it is sent again."""
+    [(scenario, venue)] = [
+        (scenario, venue)
+        for scenario, venue in BY_VENUE
+        if scenario.name == name and venue == (exchange, MarketType.SPOT)
+    ]
+    faulty = Faulty(monkeypatch, simulator)
+    undisturbed, _ = met(open_account, scenario, venue, faulty, -1, ("", ""))
+    sends = [at for at, call in enumerate(undisturbed, 1) if call.startswith("POST")]
+    assert len(sends) > 1
+    for at in sends[1:]:
+        assert not met(open_account, scenario, venue, faulty, at, ("503", "before"))[1]

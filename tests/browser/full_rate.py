@@ -46,7 +46,7 @@ class Tables:
         self.log: dict[str, list[LoggedEvent]] = defaultdict(list)
         self.callers: dict[str, Caller] = {}
 
-    def by_token(self, token: str, _now: datetime) -> Caller:
+    def by_token(self, token: str, _now: datetime, _address: str | None = None) -> Caller:
         if token not in self.callers:
             raise Unauthorized("token_wrong")
         return self.callers[token]

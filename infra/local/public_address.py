@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-UNKNOWN = "0.0.0.0"
+UNKNOWN = "0.0.0.0"  # nosec B104 - compared, nothing binds to it
 """The address of a client behind a proxy that this stack does not know. It is on no list of addresses."""
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "cf-connecting-ip", "true-client-ip", "via")

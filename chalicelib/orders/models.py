@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from chalicelib import request_limits
 from chalicelib.exchanges.protocol import OrderStatus, Side
@@ -327,6 +327,15 @@ class Order(BaseModel):
     created_at: datetime
     updated_at: datetime
     version: int = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_exit_prices(cls, stored: Any) -> Any:
+        """Reads the exits of an order that 0.2.0 stored: its entry must not stay without them."""
+        if not isinstance(stored, dict) or "exits" in stored:
+            return stored
+        prices = ExitFields(take_profit=stored.get("take_profit"), stop_loss=stored.get("stop_loss"))
+        return stored if prices.exits is None else stored | {"exits": prices.exits}
 
     @property
     def order_id(self) -> str:

@@ -182,8 +182,10 @@ def _waiting(item: aws.Item) -> Waiting:
         **stored["instrument"] | {"market_type": MarketType(stored["instrument"]["market_type"])}
     )
     leverage = stored["leverage"]
+    # An item of an earlier version holds fields that the request no longer has.
+    known = {each.name for each in fields(OrderRequest)}
     order = OrderRequest(
-        **stored
+        **{name: value for name, value in stored.items() if name in known}
         | {
             "instrument": instrument,
             "side": Side(stored["side"]),

@@ -90,7 +90,7 @@ def _once_a_minute(attempt: Attempt, type_: str, code: str, details: Mapping[str
     known: aws.Item = {}
     for attempt_number in range(_TRIES):
         at = attempt.received_at.isoformat()
-        held_back = bool(known) and known["reported_at"] > (attempt.received_at - _EVERY).isoformat()
+        held_back = known.get("reported_at", "") > (attempt.received_at - _EVERY).isoformat()
         count = int(known.get("held_back", 0)) + 1
         item = {
             "key": key,

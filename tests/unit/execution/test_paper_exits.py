@@ -156,6 +156,23 @@ def test_a_resting_entry_gets_its_exits_when_it_fills(market_type: MarketType) -
     assert statuses() == {"0": "filled", "0.sl": "filled", "0.tp": "cancelled"}
 
 
+def test_a_resting_entry_of_an_earlier_version_gets_its_exits(market_type: MarketType) -> None:
+    """0.2.0 stored prices where there is a plan of exits now. The entry is read, and protected."""
+    run("buy", market_type, order_type=OrderType.LIMIT, price=Decimal(48000), **EXITS)
+    stored = aws.query_all("portfolios", "account_id = :account", account=ACCOUNT)
+    [waiting] = [item for item in stored if item["item"].startswith("order#")]
+    prices = {name: str(price) for name, price in EXITS.items()}
+    reference = {name: value for name, value in waiting["reference"].items() if name != "exits"} | prices
+    order = {name: value for name, value in waiting["order"].items() if name != "moves"} | EXITS
+    aws.write(aws.put_write("portfolios", waiting | {"reference": reference, "order": order}))
+    see("48000")
+    assert statuses() == {"0": "filled", "0.tp": "open", "0.sl": "open"}
+    assert {leg: each.stop_price or each.price for leg, each in order_store().items() if leg != "0"} == {
+        "0.tp": Decimal(55000),
+        "0.sl": Decimal(45000),
+    }
+
+
 def test_a_signal_that_leaves_takes_the_exits_along(market_type: MarketType) -> None:
     """A close, and on spot any sale, takes back what would have left the position."""
     run("buy", market_type, **EXITS)
